@@ -1,0 +1,80 @@
+//! The host as a handler sees it.
+
+use store_model::{Aggregate, AggregateRow, Document, Filter, Query};
+
+use crate::{commit::CommitRequest, error::StoreError};
+
+/// Severity of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// A page as the store answers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawPage {
+    pub documents: Vec<Document>,
+    pub next: Option<String>,
+    pub total: Option<u64>,
+}
+
+/// What the host offers. There are two: the real one across the component boundary, and
+/// [`MockHost`](crate::mock::MockHost) in native tests. Handlers use it through [`Context`].
+pub trait Host {
+    fn get_many(&self, collection: &str, ids: &[String]) -> Result<Vec<Option<Document>>, StoreError>;
+    fn find(&self, collection: &str, query: &Query) -> Result<RawPage, StoreError>;
+    fn count(&self, collection: &str, filter: &Filter) -> Result<u64, StoreError>;
+    fn aggregate(&self, collection: &str, aggregate: &Aggregate) -> Result<Vec<AggregateRow>, StoreError>;
+    fn commit(&self, commit: CommitRequest) -> Result<Vec<Option<Document>>, StoreError>;
+    /// A new id: the prefix (2 to 4 lower-case letters), an underscore and 26 characters that sort by time.
+    fn new_id(&self, prefix: &str) -> Result<String, StoreError>;
+    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]);
+    /// Unix milliseconds of the host's clock.
+    fn now_ms(&self) -> i64;
+}
+
+/// What a handler works with: the host and the plugin's configuration.
+pub struct Context<'h> {
+    pub(crate) host: &'h dyn Host,
+    pub(crate) config: &'h [u8],
+}
+
+impl<'h> Context<'h> {
+    pub fn new(host: &'h dyn Host, config: &'h [u8]) -> Self {
+        Self { host, config }
+    }
+
+    /// The plugin's configuration, which the host has checked against its schema. Members that are missing take the
+    /// type's defaults.
+    pub fn config<T: serde::de::DeserializeOwned + Default>(&self) -> T {
+        if self.config.is_empty() {
+            T::default()
+        } else {
+            serde_json::from_slice(self.config).unwrap_or_default()
+        }
+    }
+
+    /// The time of the host's clock in Unix milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.host.now_ms()
+    }
+
+    /// The time of the host's clock, RFC 3339 in UTC with milliseconds.
+    pub fn now(&self) -> String {
+        timestamp(self.now_ms())
+    }
+
+    pub fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+        self.host.log(level, message, fields);
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, the form in which the store compares times.
+pub fn timestamp(unix_ms: i64) -> String {
+    let moment = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{moment:.3}")
+}

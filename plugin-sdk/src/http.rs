@@ -1,0 +1,197 @@
+//! Requests, replies and the list query.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use store_model::{Filter, SortKey};
+
+use crate::{
+    error::{FieldError, Problem},
+    store::{Found, Stored},
+};
+
+/// Who a call is made for. The host has authenticated the caller and checked the route's access rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// `anonymous`, `customer`, `admin`, `service` or `system`.
+    pub kind: String,
+    pub subject: Option<String>,
+    pub permissions: Vec<String>,
+}
+
+impl Caller {
+    /// Whether the caller holds a permission such as `products:read`.
+    pub fn may(&self, permission: &str) -> bool {
+        self.permissions.iter().any(|held| held == permission || held == "*")
+    }
+}
+
+/// A list request, parsed and checked by the host against the route's declaration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListQuery {
+    pub filter: Filter,
+    pub text: Option<String>,
+    pub sort: Vec<SortKey>,
+    pub limit: u32,
+    pub cursor: Option<String>,
+    pub offset: u32,
+    pub count: bool,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        Self {
+            filter: Filter::all(),
+            text: None,
+            sort: Vec::new(),
+            limit: 20,
+            cursor: None,
+            offset: 0,
+            count: true,
+        }
+    }
+}
+
+impl ListQuery {
+    /// The store query for this list, narrowed by a condition of the plugin.
+    pub fn and(self, condition: Filter) -> store_model::Query {
+        let filter = match (self.filter, condition) {
+            (Filter::And(clauses), condition) if clauses.is_empty() => condition,
+            (filter, Filter::And(clauses)) if clauses.is_empty() => filter,
+            (filter, condition) => Filter::And(vec![condition, filter]),
+        };
+        store_model::Query {
+            filter,
+            text: self.text,
+            sort: self.sort,
+            limit: self.limit,
+            cursor: self.cursor,
+            offset: self.offset,
+            count: self.count,
+            ..Default::default()
+        }
+    }
+}
+
+/// A request to one of the plugin's routes.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub operation_id: String,
+    pub params: Vec<(String, String)>,
+    pub query: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
+    /// Fits the declared schema; `readOnly` members are removed.
+    pub body: Vec<u8>,
+    pub list: Option<ListQuery>,
+    pub caller: Caller,
+    /// The version from `If-Match`.
+    pub if_match: Option<u64>,
+}
+
+impl Request {
+    /// A path parameter. The host only routes requests that have all of the route's.
+    pub fn param(&self, name: &str) -> &str {
+        find(&self.params, name).unwrap_or_default()
+    }
+
+    /// A query parameter that the route declares.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        find(&self.query, name)
+    }
+
+    /// A header that the route declares, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+
+    /// The list query of a list route.
+    pub fn list(&mut self) -> ListQuery {
+        self.list.take().unwrap_or_default()
+    }
+
+    /// The body as `T`, or a 422 with a pointer to what does not fit.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(path_problem)
+    }
+
+    /// The body as JSON, for merge patches.
+    pub fn value(&self) -> Result<Value, Problem> {
+        self.json()
+    }
+
+    /// Refuses with 412 when the client's `If-Match` names another version than `current`.
+    pub fn check_version(&self, current: u64) -> Result<(), Problem> {
+        match self.if_match {
+            Some(expected) if expected != current => Err(Problem::version_conflict(expected, current)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// A value that came from the client does not fit its type.
+pub(crate) fn path_problem(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
+        serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),
+        serde_path_to_error::Segment::Map { key } => {
+            format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+        }
+        _ => pointer,
+    });
+    let message = error.inner().to_string();
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    let code = if message.starts_with("unknown field") { "unknown_field" } else { "validation_failed" };
+    Problem { code: code.to_owned(), ..Problem::validation(vec![FieldError::new(pointer, code, message)]) }
+}
+
+/// What a handler answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    Response(Response),
+    /// The answer that went with the call's last commit; see [`Commit::answer`](crate::Commit::answer).
+    Committed,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// The version of the document shown; becomes the `ETag`, with a hash of the body behind it.
+    pub version: Option<u64>,
+    /// For lists: the next cursor and the total.
+    pub page: Option<(Option<String>, Option<u64>)>,
+}
+
+impl Reply {
+    /// 200 with a value as JSON.
+    pub fn ok(value: &impl serde::Serialize) -> Self {
+        Self::bytes(serde_json::to_vec(value).unwrap_or_default())
+    }
+
+    /// 200 with ready JSON.
+    pub fn bytes(body: Vec<u8>) -> Self {
+        Self::Response(Response { status: 200, headers: Vec::new(), body, version: None, page: None })
+    }
+
+    /// 200 with one resource.
+    pub fn resource(value: &impl serde::Serialize, version: u64) -> Self {
+        match Self::ok(value) {
+            Self::Response(response) => Self::Response(Response { version: Some(version), ..response }),
+            Self::Committed => Self::Committed,
+        }
+    }
+
+    /// 200 with a page as a bare array; the host adds the paging headers.
+    pub fn page<T, R: serde::Serialize>(found: Found<T>, shape: impl FnMut(Stored<T>) -> R) -> Self {
+        let (next, total) = (found.next, found.total);
+        let items: Vec<R> = found.items.into_iter().map(shape).collect();
+        match Self::ok(&items) {
+            Self::Response(response) => Self::Response(Response { page: Some((next, total)), ..response }),
+            Self::Committed => Self::Committed,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A host for native tests: the reference model of the store, a clock that stands still, and a record of what the
+//! handler did.
+
+use std::cell::{Cell, RefCell};
+
+use serde_json::{Map, Value};
+use store_model::{
+    Aggregate, AggregateRow, Document, Embed, Filter, Operation, Query, QueryError, Write,
+    memory::MemoryStore,
+};
+
+use crate::{
+    Plugin, Problem, Reply, Request,
+    commit::{AnswerRequest, CommitRequest, Content, OperationRequest, WriteRequest},
+    error::StoreError,
+    host::{Host, Level, RawPage, timestamp},
+};
+
+/// An event that a commit carried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedEvent {
+    pub topic: String,
+    pub subject: String,
+    pub data: Value,
+}
+
+/// The answer that went with a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedAnswer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Value,
+}
+
+/// A host for native tests. Its store obeys the same laws as the real ones.
+pub struct MockHost {
+    store: RefCell<MemoryStore>,
+    prefixes: RefCell<Vec<(String, String)>>,
+    next_id: Cell<u64>,
+    now_ms: Cell<i64>,
+    events: RefCell<Vec<RecordedEvent>>,
+    answer: RefCell<Option<RecordedAnswer>>,
+    log: RefCell<Vec<String>>,
+}
+
+impl MockHost {
+    /// A host with the plugin's collections, at 2026-01-01T00:00:00Z.
+    pub fn new<P: Plugin>() -> Self {
+        let host = Self {
+            store: RefCell::new(MemoryStore::default()),
+            prefixes: RefCell::default(),
+            next_id: Cell::new(0),
+            now_ms: Cell::new(1_767_225_600_000),
+            events: RefCell::default(),
+            answer: RefCell::default(),
+            log: RefCell::default(),
+        };
+        host.declare(P::collections());
+        host
+    }
+
+    /// Adds collections of other plugins.
+    pub fn declare(&self, collections: Vec<crate::Collection>) {
+        for collection in collections {
+            let schema = collection.schema();
+            self.prefixes.borrow_mut().push((schema.name.clone(), schema.id_prefix.clone()));
+            if let Err(error) = self.store.borrow_mut().declare(schema) {
+                panic!("the plugin declares a collection that the store refuses: {error}");
+            }
+        }
+    }
+
+    /// Moves the clock.
+    pub fn set_now_ms(&self, now_ms: i64) {
+        self.now_ms.set(now_ms);
+    }
+
+    /// Calls an operation of the plugin.
+    pub fn call<P: Plugin>(&self, request: Request) -> Result<Reply, Problem> {
+        self.answer.borrow_mut().take();
+        crate::export::call::<P>(self, b"", request)
+    }
+
+    /// The answer of the last call: what it returned, or what went with its last commit.
+    pub fn answered<P: Plugin>(&self, request: Request) -> Result<RecordedAnswer, Problem> {
+        match self.call::<P>(request)? {
+            Reply::Committed => {
+                let answer = self.answer.borrow_mut().take();
+                Ok(answer.unwrap_or_else(|| {
+                    panic!("the handler answered `committed` without an answer in a commit")
+                }))
+            }
+            Reply::Response(response) => Ok(RecordedAnswer {
+                status: response.status,
+                headers: response.headers,
+                body: serde_json::from_slice(&response.body).unwrap_or(Value::Null),
+            }),
+        }
+    }
+
+    /// The events of all commits so far.
+    pub fn events(&self) -> Vec<RecordedEvent> {
+        self.events.borrow().clone()
+    }
+
+    /// The lines logged so far.
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+
+    fn prefix(&self, collection: &str) -> Result<String, StoreError> {
+        let prefixes = self.prefixes.borrow();
+        let found = prefixes.iter().find(|(name, _)| name == collection).map(|(_, prefix)| prefix.clone());
+        found.ok_or_else(|| StoreError::Denied(format!("collection `{collection}` is not declared")))
+    }
+
+    fn write(&self, write: WriteRequest) -> Result<Write, StoreError> {
+        let operation = match write.operation {
+            OperationRequest::Insert(body) => Operation::Insert(object(&body)?),
+            OperationRequest::Replace(body) => Operation::Replace(object(&body)?),
+            OperationRequest::Update(operations) => Operation::Update(operations),
+            OperationRequest::Delete => Operation::Delete,
+            OperationRequest::Check => Operation::Check,
+        };
+        let id = match write.id {
+            Some(id) => id,
+            None => self.new_id(&self.prefix(&write.collection)?)?,
+        };
+        Ok(Write {
+            collection: write.collection,
+            id,
+            operation,
+            expected_version: write.expected_version,
+            guard: write.guard,
+            scope: None,
+            embeds: Vec::<Embed>::new(),
+        })
+    }
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, StoreError> {
+    serde_json::from_slice(body).map_err(|error| StoreError::Invalid {
+        path: String::new(),
+        message: format!("the document is not a JSON object: {error}"),
+    })
+}
+
+fn resolve(content: Content, documents: &[Option<Document>]) -> Value {
+    match content {
+        Content::Json(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        Content::Document { write, overlay } => {
+            let document = documents.get(write).and_then(Option::as_ref);
+            let mut value: Value = document
+                .map_or(Value::Null, |document| serde_json::from_str(&document.json).unwrap_or(Value::Null));
+            let overlay: Map<String, Value> = overlay
+                .map(|overlay| serde_json::from_slice(&overlay).unwrap_or_default())
+                .unwrap_or_default();
+            if let Some(members) = value.as_object_mut() {
+                members.extend(overlay);
+            }
+            value
+        }
+    }
+}
+
+fn query_error(error: QueryError) -> StoreError {
+    match error {
+        QueryError::CursorMismatch => StoreError::CursorMismatch,
+        other => StoreError::Invalid { path: String::new(), message: other.to_string() },
+    }
+}
+
+impl Host for MockHost {
+    fn get_many(&self, collection: &str, ids: &[String]) -> Result<Vec<Option<Document>>, StoreError> {
+        self.store.borrow().get_many(collection, ids, None).map_err(query_error)
+    }
+
+    fn find(&self, collection: &str, query: &Query) -> Result<RawPage, StoreError> {
+        let page = self.store.borrow().find(collection, query).map_err(query_error)?;
+        Ok(RawPage { documents: page.documents, next: page.next, total: page.total })
+    }
+
+    fn count(&self, collection: &str, filter: &Filter) -> Result<u64, StoreError> {
+        self.store.borrow().count(collection, filter, None).map_err(query_error)
+    }
+
+    fn aggregate(&self, collection: &str, aggregate: &Aggregate) -> Result<Vec<AggregateRow>, StoreError> {
+        self.store.borrow().aggregate(collection, aggregate).map_err(query_error)
+    }
+
+    fn commit(&self, commit: CommitRequest) -> Result<Vec<Option<Document>>, StoreError> {
+        let writes =
+            commit.writes.into_iter().map(|write| self.write(write)).collect::<Result<Vec<_>, _>>()?;
+        let request = store_model::Commit { writes, now: timestamp(self.now_ms.get()) };
+        let documents = self
+            .store
+            .borrow_mut()
+            .commit(&request)
+            .map_err(|refused| StoreError::Refused { write: refused.write, reason: refused.reason })?;
+        for event in commit.events {
+            self.events.borrow_mut().push(RecordedEvent {
+                topic: event.topic,
+                subject: request.writes.get(event.subject).map(|write| write.id.clone()).unwrap_or_default(),
+                data: resolve(event.data, &documents),
+            });
+        }
+        if let Some(AnswerRequest { status, headers, body, .. }) = commit.answer {
+            let body = body.map_or(Value::Null, |content| resolve(content, &documents));
+            *self.answer.borrow_mut() = Some(RecordedAnswer { status, headers, body });
+        }
+        Ok(documents)
+    }
+
+    fn new_id(&self, prefix: &str) -> Result<String, StoreError> {
+        self.next_id.set(self.next_id.get() + 1);
+        Ok(format!("{prefix}_{:026}", self.next_id.get()))
+    }
+
+    fn log(&self, _level: Level, message: &str, _fields: &[(&str, &str)]) {
+        self.log.borrow_mut().push(message.to_owned());
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.now_ms.get()
+    }
+}

@@ -1,0 +1,282 @@
+//! Routes: one declaration serves the descriptor and the dispatch.
+//!
+//! [`Plugin::routes`](crate::Plugin::routes) runs in two modes. For `describe` every route is recorded with its
+//! documentation; for a call only the wanted operation's handler is kept and documentation is skipped, so that a call
+//! pays nothing for it.
+
+use schemars::JsonSchema;
+
+use crate::{Context, Problem, Reply, Request, schema::Schemas};
+
+/// Answers requests to a route.
+pub type Handler = fn(&Context<'_>, Request) -> Result<Reply, Problem>;
+
+/// A route as the descriptor tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteDescription {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub operation_id: &'static str,
+    pub summary: &'static str,
+    pub description: &'static str,
+    pub access: Vec<String>,
+    pub params: Vec<ParamDescription>,
+    pub request: Option<BodyDescription>,
+    pub responses: Vec<(u16, &'static str, Option<BodyDescription>)>,
+    pub errors: Vec<&'static str>,
+    pub list: Option<ListDescription>,
+    pub attrs: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParamDescription {
+    pub name: &'static str,
+    pub location: &'static str,
+    pub required: bool,
+    pub schema: String,
+    pub description: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct BodyDescription {
+    pub media_type: &'static str,
+    pub schema: String,
+    pub example: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListDescription {
+    pub collection: &'static str,
+    pub filters: Vec<&'static str>,
+    pub sorts: Vec<&'static str>,
+    pub text: bool,
+}
+
+enum Mode {
+    Describe { routes: Vec<RouteDescription>, schemas: Schemas },
+    Dispatch { operation_id: String, handler: Option<Handler> },
+}
+
+/// Takes the plugin's routes.
+pub struct Router {
+    mode: Mode,
+}
+
+impl Router {
+    pub(crate) fn describe() -> Self {
+        Self { mode: Mode::Describe { routes: Vec::new(), schemas: Schemas::default() } }
+    }
+
+    pub(crate) fn dispatch(operation_id: &str) -> Self {
+        Self { mode: Mode::Dispatch { operation_id: operation_id.to_owned(), handler: None } }
+    }
+
+    pub(crate) fn into_handler(self) -> Option<Handler> {
+        match self.mode {
+            Mode::Dispatch { handler, .. } => handler,
+            Mode::Describe { .. } => None,
+        }
+    }
+
+    pub(crate) fn into_description(self) -> (Vec<RouteDescription>, Vec<(String, String)>) {
+        match self.mode {
+            Mode::Describe { routes, schemas } => (routes, schemas.finish()),
+            Mode::Dispatch { .. } => (Vec::new(), Vec::new()),
+        }
+    }
+
+    pub fn get(&mut self, path: &'static str, operation_id: &'static str, handler: Handler) -> Route<'_> {
+        self.route("GET", path, operation_id, handler)
+    }
+
+    pub fn post(&mut self, path: &'static str, operation_id: &'static str, handler: Handler) -> Route<'_> {
+        self.route("POST", path, operation_id, handler)
+    }
+
+    pub fn put(&mut self, path: &'static str, operation_id: &'static str, handler: Handler) -> Route<'_> {
+        self.route("PUT", path, operation_id, handler)
+    }
+
+    pub fn patch(&mut self, path: &'static str, operation_id: &'static str, handler: Handler) -> Route<'_> {
+        self.route("PATCH", path, operation_id, handler)
+    }
+
+    pub fn delete(&mut self, path: &'static str, operation_id: &'static str, handler: Handler) -> Route<'_> {
+        self.route("DELETE", path, operation_id, handler)
+    }
+
+    fn route(
+        &mut self,
+        method: &'static str,
+        path: &'static str,
+        operation_id: &'static str,
+        handler: Handler,
+    ) -> Route<'_> {
+        match &mut self.mode {
+            Mode::Dispatch { operation_id: wanted, handler: found } => {
+                if wanted == operation_id {
+                    *found = Some(handler);
+                }
+                Route { described: None }
+            }
+            Mode::Describe { routes, schemas } => {
+                routes.push(RouteDescription {
+                    method,
+                    path,
+                    operation_id,
+                    summary: "",
+                    description: "",
+                    access: Vec::new(),
+                    params: path_params(path),
+                    request: None,
+                    responses: Vec::new(),
+                    errors: Vec::new(),
+                    list: None,
+                    attrs: Vec::new(),
+                });
+                let last = routes.len() - 1;
+                Route { described: Some((&mut routes[last], schemas)) }
+            }
+        }
+    }
+}
+
+fn path_params(path: &'static str) -> Vec<ParamDescription> {
+    path.split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| ParamDescription {
+            name,
+            location: "path",
+            required: true,
+            schema: r#"{"type":"string","minLength":1,"maxLength":255}"#.to_owned(),
+            description: "",
+        })
+        .collect()
+}
+
+/// Documents the route that was just added.
+pub struct Route<'r> {
+    described: Option<(&'r mut RouteDescription, &'r mut Schemas)>,
+}
+
+impl Route<'_> {
+    /// One line, for lists of operations.
+    pub fn summary(self, summary: &'static str) -> Self {
+        self.with(|route, _| route.summary = summary)
+    }
+
+    pub fn description(self, description: &'static str) -> Self {
+        self.with(|route, _| route.description = description)
+    }
+
+    /// Anybody may call.
+    pub fn public(self) -> Self {
+        self.with(|route, _| route.access.push("public".to_owned()))
+    }
+
+    /// Customers may call.
+    pub fn customer(self) -> Self {
+        self.with(|route, _| route.access.push("customer".to_owned()))
+    }
+
+    /// Staff with this permission may call.
+    pub fn permission(self, permission: &str) -> Self {
+        self.with(|route, _| route.access.push(format!("permission:{permission}")))
+    }
+
+    /// Describes a path parameter.
+    pub fn path_param(self, name: &'static str, description: &'static str) -> Self {
+        self.with(|route, _| {
+            if let Some(param) = route.params.iter_mut().find(|param| param.name == name) {
+                param.description = description;
+            }
+        })
+    }
+
+    /// Adds an optional query parameter of type `T`.
+    pub fn query_param<T: JsonSchema>(self, name: &'static str, description: &'static str) -> Self {
+        self.with(|route, schemas| {
+            let schema = schemas.schema::<T>().to_string();
+            route.params.push(ParamDescription {
+                name,
+                location: "query",
+                required: false,
+                schema,
+                description,
+            });
+        })
+    }
+
+    /// The body, checked against the schema of `T` before the handler runs.
+    pub fn body<T: JsonSchema>(self, example: Option<serde_json::Value>) -> Self {
+        self.with(|route, schemas| {
+            route.request = Some(BodyDescription {
+                media_type: "application/json",
+                schema: schemas.schema::<T>().to_string(),
+                example: example.map(|example| example.to_string()),
+            });
+        })
+    }
+
+    /// A JSON Merge Patch of `T` as the body.
+    pub fn merge_patch<T: JsonSchema>(self, example: Option<serde_json::Value>) -> Self {
+        self.with(|route, schemas| {
+            route.request = Some(BodyDescription {
+                media_type: "application/merge-patch+json",
+                schema: schemas.patch::<T>().to_string(),
+                example: example.map(|example| example.to_string()),
+            });
+        })
+    }
+
+    /// A response with a body of type `T`.
+    pub fn returns<T: JsonSchema>(self, status: u16, description: &'static str) -> Self {
+        self.with(|route, schemas| {
+            let schema = schemas.schema::<T>().to_string();
+            let body = BodyDescription { media_type: "application/json", schema, example: None };
+            route.responses.push((status, description, Some(body)));
+        })
+    }
+
+    /// A response without a body.
+    pub fn returns_empty(self, status: u16, description: &'static str) -> Self {
+        self.with(|route, _| route.responses.push((status, description, None)))
+    }
+
+    /// Codes of the closed list that the handler can answer.
+    pub fn errors(self, codes: &[&'static str]) -> Self {
+        self.with(|route, _| route.errors.extend_from_slice(codes))
+    }
+
+    /// The route understands list queries: paging, `filter[…]` and `sort` on these declared fields, and `q` if the
+    /// collection has text fields and `text` is set.
+    pub fn list(
+        self,
+        collection: &'static str,
+        filters: &[&'static str],
+        sorts: &[&'static str],
+        text: bool,
+    ) -> Self {
+        self.with(|route, _| {
+            route.list =
+                Some(ListDescription { collection, filters: filters.to_vec(), sorts: sorts.to_vec(), text });
+        })
+    }
+
+    /// Answers may come from the response cache.
+    pub fn cacheable(self) -> Self {
+        self.with(|route, _| route.attrs.push(("cacheable", "true".to_owned())))
+    }
+
+    /// Calls with the same value of this path parameter queue, and a call that meets a version conflict runs again.
+    pub fn serialized_by(self, param: &'static str) -> Self {
+        self.with(|route, _| route.attrs.push(("serialized-by", param.to_owned())))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut RouteDescription, &mut Schemas)) -> Self {
+        if let Some((route, schemas)) = &mut self.described {
+            change(route, schemas);
+        }
+        self
+    }
+}

@@ -1,0 +1,127 @@
+//! JSON Schemas of the types in a plugin's routes.
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+/// Collects the schemas that a plugin's routes name.
+pub struct Schemas {
+    generator: SchemaGenerator,
+    patches: Map<String, Value>,
+}
+
+impl Default for Schemas {
+    fn default() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        });
+        Self { generator: settings.into_generator(), patches: Map::new() }
+    }
+}
+
+impl Schemas {
+    /// The schema of `T`: a reference for named types, in place for others.
+    pub fn schema<T: JsonSchema>(&mut self) -> Value {
+        self.generator.subschema_for::<T>().to_value()
+    }
+
+    /// The schema of a JSON Merge Patch for `T`: every member optional and nullable, arrays whole.
+    pub fn patch<T: JsonSchema>(&mut self) -> Value {
+        self.schema::<T>();
+        let name = format!("{}Patch", T::schema_name());
+        if !self.patches.contains_key(&name) {
+            let definition = self.generator.definitions().get(T::schema_name().as_ref()).cloned();
+            let mut patch = definition.unwrap_or_else(|| json!({}));
+            loosen(&mut patch);
+            patch["description"] = json!(format!(
+                "A JSON Merge Patch (RFC 7396) of {}: members that are given replace, null removes.",
+                T::schema_name()
+            ));
+            self.patches.insert(name.clone(), patch);
+        }
+        json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+
+    /// All named schemas, sorted by name.
+    pub fn finish(mut self) -> Vec<(String, String)> {
+        let mut all: Vec<(String, String)> = self
+            .generator
+            .take_definitions(true)
+            .into_iter()
+            .chain(self.patches)
+            .map(|(name, schema)| (name, schema.to_string()))
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+/// Makes an object schema fit for merge patches.
+fn loosen(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    object.remove("required");
+    let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for property in properties.values_mut() {
+        if let Some(members) = property.as_object_mut() {
+            members.remove("default");
+        }
+        let read_only = property.get("readOnly").and_then(Value::as_bool).unwrap_or_default();
+        if !read_only {
+            *property = nullable(property.take());
+        }
+    }
+}
+
+fn nullable(mut schema: Value) -> Value {
+    if schema.get("anyOf").and_then(Value::as_array).is_some_and(|any| any.contains(&json!({"type": "null"})))
+    {
+        return schema;
+    }
+    let single = schema.get("type").and_then(Value::as_str).map(str::to_owned);
+    match single {
+        Some(kind) if schema.get("enum").is_none() && schema.get("const").is_none() => {
+            schema["type"] = json!([kind, "null"]);
+            schema
+        }
+        _ if schema.get("type").is_some_and(Value::is_array) => schema,
+        _ => json!({ "anyOf": [schema, { "type": "null" }] }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[schemars(extend("readOnly" = true))]
+        id: String,
+        /// The name.
+        name: String,
+        note: Option<String>,
+        inner: Inner,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Inner {
+        count: i64,
+    }
+
+    #[test]
+    fn patches_require_nothing_and_accept_null() {
+        let mut schemas = Schemas::default();
+        assert_eq!(schemas.patch::<Sample>(), json!({"$ref": "#/components/schemas/SamplePatch"}));
+        let all = schemas.finish();
+        let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["Inner", "Sample", "SamplePatch"]);
+        let patch: Value = serde_json::from_str(&all[2].1).unwrap();
+        assert_eq!(patch.get("required"), None);
+        assert_eq!(patch["properties"]["name"]["type"], json!(["string", "null"]));
+        assert_eq!(patch["properties"]["id"]["type"], json!("string"));
+        assert_eq!(patch["properties"]["inner"]["anyOf"][1], json!({"type": "null"}));
+        assert_eq!(patch["additionalProperties"], json!(false));
+    }
+}
