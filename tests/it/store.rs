@@ -1,0 +1,4 @@
+//! The document store, on every backend.
+
+mod conformance;
+mod differential;
