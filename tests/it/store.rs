@@ -2,3 +2,5 @@
 
 mod conformance;
 mod differential;
+mod durability;
+mod jobs;
