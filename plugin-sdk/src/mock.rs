@@ -13,7 +13,8 @@ use crate::{
     Plugin, Problem, Reply, Request,
     commit::{AnswerRequest, CommitRequest, Content, OperationRequest, WriteRequest},
     error::StoreError,
-    host::{Host, Level, RawPage, timestamp},
+    host::{Host, Level, RawPage},
+    time::timestamp,
 };
 
 /// An event that a commit carried.
