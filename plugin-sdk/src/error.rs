@@ -146,9 +146,7 @@ fn refusal_problem(reason: Refusal) -> Problem {
         Refusal::NotFound => Problem::not_found(),
         Refusal::AlreadyExists => Problem::already_exists("/id", "A resource with this id exists."),
         Refusal::Version { expected, current } => Problem::version_conflict(expected, current),
-        Refusal::Guard => {
-            Problem::conflict("The resource is not in the state this needs.")
-        }
+        Refusal::Guard => Problem::conflict("The resource is not in the state this needs."),
         Refusal::Unique { path, value, .. } => {
             let value = match value {
                 Scalar::Text(text) => text,

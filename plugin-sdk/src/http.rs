@@ -208,7 +208,7 @@ impl Reply {
 
     /// 200 with a page of resources that are JSON already; `shape` writes one document to the end of the text.
     pub fn raw_page<E>(
-        page: RawPage,
+        page: &RawPage,
         mut shape: impl FnMut(&Document, &mut String) -> Result<(), E>,
     ) -> Result<Self, E> {
         let mut body = String::with_capacity(page.documents.iter().map(|it| it.json.len() + 256).sum());
@@ -220,7 +220,8 @@ impl Reply {
             shape(document, &mut body)?;
         }
         body.push(']');
-        let response = Response { page: Some((page.next, page.total)), ..Response::new(body.into_bytes()) };
+        let response =
+            Response { page: Some((page.next.clone(), page.total)), ..Response::new(body.into_bytes()) };
         Ok(Self::Response(response))
     }
 

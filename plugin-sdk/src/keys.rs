@@ -1,6 +1,7 @@
 //! Names of members in free-form objects, such as `metadata`.
 
 use serde_json::{Map, Value};
+use store_model::path::key_problem;
 
 use crate::{FieldError, error::escape};
 
@@ -9,9 +10,8 @@ use crate::{FieldError, error::escape};
 pub fn check(pointer: &str, members: &Map<String, Value>, errors: &mut Vec<FieldError>) {
     for (name, value) in members {
         let pointer = format!("{pointer}/{}", escape(name));
-        if name.is_empty() || name.starts_with('$') || name.contains(['.', '\0']) {
-            let message = "A member's name is not empty, does not start with `$` and has no `.` or NUL.";
-            errors.push(FieldError::invalid(pointer.clone(), message));
+        if let Some(problem) = key_problem(name) {
+            errors.push(FieldError::invalid(pointer.clone(), problem));
         }
         check_value(&pointer, value, errors);
     }

@@ -69,7 +69,9 @@ pub fn candidate(
     Ok(match (tries, base) {
         (0, Some(base)) => Some(base),
         (0, None) => Some(suffixed(fallback, id)),
-        (1, Some(base)) => Some(free_number(ctx, collection, &base, id)?.unwrap_or_else(|| suffixed(&base, id))),
+        (1, Some(base)) => {
+            Some(free_number(ctx, collection, &base, id)?.unwrap_or_else(|| suffixed(&base, id)))
+        }
         (2, Some(base)) => Some(suffixed(&base, id)),
         _ => None,
     })
@@ -111,7 +113,8 @@ mod tests {
     fn is_slug(text: &str) -> bool {
         text.len() <= LENGTH_MAX
             && text.split('-').all(|word| {
-                !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                !word.is_empty()
+                    && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             })
     }
 

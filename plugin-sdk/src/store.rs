@@ -59,6 +59,15 @@ impl<'h> Context<'h> {
             .collect()
     }
 
+    /// The documents with these ids as the store keeps them, in order. At most 1 000.
+    pub fn get_many_raw(
+        &self,
+        collection: &str,
+        ids: &[String],
+    ) -> Result<Vec<Option<Document>>, StoreError> {
+        self.host.get_many(collection, ids)
+    }
+
     /// The documents that match.
     pub fn find<T: DeserializeOwned>(&self, collection: &str, query: &Query) -> Result<Found<T>, StoreError> {
         let page = self.host.find(collection, query)?;

@@ -22,16 +22,26 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_moment_becomes_the_same_text() {
-        for text in
-            ["2026-11-23T09:00:00Z", "2026-11-23T10:00:00+01:00", "2026-11-23t09:00:00.0004z", "2026-11-23T09:00:00.000Z"]
-        {
+        for text in [
+            "2026-11-23T09:00:00Z",
+            "2026-11-23T10:00:00+01:00",
+            "2026-11-23t09:00:00.0004z",
+            "2026-11-23T09:00:00.000Z",
+        ] {
             assert_eq!(normalised(text).as_deref(), Some("2026-11-23T09:00:00.000Z"), "{text}");
         }
     }
 
     #[test]
     fn what_is_no_moment_is_refused() {
-        for text in ["", "today", "2026-11-23", "2026-02-30T00:00:00Z", "2026-11-23T09:00:00", "-000001-01-01T00:00:00Z"] {
+        for text in [
+            "",
+            "today",
+            "2026-11-23",
+            "2026-02-30T00:00:00Z",
+            "2026-11-23T09:00:00",
+            "-000001-01-01T00:00:00Z",
+        ] {
             assert_eq!(normalised(text), None, "{text}");
         }
     }
