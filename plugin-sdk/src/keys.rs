@@ -5,8 +5,8 @@ use store_model::path::key_problem;
 
 use crate::{FieldError, error::escape};
 
-/// Refuses names that the store cannot keep at any depth below `pointer`, each with a pointer of its own: empty ones,
-/// ones with `.` or NUL, and ones that start with `$`.
+/// Refuses names that the store cannot keep, at any depth below `pointer`, each with a pointer of its own: those with
+/// `.` or NUL and those that start with `$`.
 pub fn check(pointer: &str, members: &Map<String, Value>, errors: &mut Vec<FieldError>) {
     for (name, value) in members {
         let pointer = format!("{pointer}/{}", escape(name));
@@ -37,10 +37,10 @@ mod tests {
 
     #[test]
     fn every_bad_name_is_reported_where_it_is() {
-        let value = json!({"ok": {"a.b": 1}, "$x": null, "list": [{"": 1}], "a/b": {"\0": 1}});
+        let value = json!({"ok": {"a.b": 1}, "$x": null, "list": [{"$": 1}], "a/b": {"\0": 1}});
         let mut errors = Vec::new();
         check("/metadata", value.as_object().unwrap(), &mut errors);
         let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/metadata/ok/a.b", "/metadata/$x", "/metadata/list/0/", "/metadata/a~1b/\0"]);
+        assert_eq!(pointers, ["/metadata/ok/a.b", "/metadata/$x", "/metadata/list/0/$", "/metadata/a~1b/\0"]);
     }
 }

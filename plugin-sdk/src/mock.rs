@@ -1,6 +1,10 @@
 //! A host for native tests: the reference model of the store, a clock that stands still, and a record of what the
 //! handler did.
 
+mod descriptor;
+
+pub use descriptor::descriptor_faults;
+
 use std::cell::{Cell, RefCell};
 
 use serde_json::{Map, Value};
