@@ -2,10 +2,11 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use store_model::{Filter, SortKey};
+use store_model::{Document, Filter, SortKey};
 
 use crate::{
-    error::{FieldError, Problem},
+    error::{FieldError, Problem, escape},
+    host::RawPage,
     store::{Found, Stored},
 };
 
@@ -134,15 +135,17 @@ fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
 
 /// A value that came from the client does not fit its type.
 pub(crate) fn path_problem(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
+    let mut pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
         serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),
-        serde_path_to_error::Segment::Map { key } => {
-            format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
-        }
+        serde_path_to_error::Segment::Map { key } => format!("{pointer}/{}", escape(key)),
         _ => pointer,
     });
     let message = error.inner().to_string();
     let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    // Serde blames the object for a member that is not there; the client looks for the member.
+    if let Some(missing) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        pointer = format!("{pointer}/{}", escape(missing));
+    }
     let code = if message.starts_with("unknown field") { "unknown_field" } else { "validation_failed" };
     Problem { code: code.to_owned(), ..Problem::validation(vec![FieldError::new(pointer, code, message)]) }
 }
@@ -174,7 +177,7 @@ impl Reply {
 
     /// 200 with ready JSON.
     pub fn bytes(body: Vec<u8>) -> Self {
-        Self::Response(Response { status: 200, headers: Vec::new(), body, version: None, page: None })
+        Self::Response(Response::new(body))
     }
 
     /// 200 with one resource.
@@ -185,6 +188,14 @@ impl Reply {
         }
     }
 
+    /// 200 with one resource that is JSON already.
+    ///
+    /// A stored document is JSON, so a handler that adds a computed member can copy the rest as bytes.
+    pub fn raw_resource(json: String, version: u64) -> Self {
+        let response = Response { version: Some(version), ..Response::new(json.into_bytes()) };
+        Self::Response(response)
+    }
+
     /// 200 with a page as a bare array; the host adds the paging headers.
     pub fn page<T, R: serde::Serialize>(found: Found<T>, shape: impl FnMut(Stored<T>) -> R) -> Self {
         let (next, total) = (found.next, found.total);
@@ -193,5 +204,39 @@ impl Reply {
             Self::Response(response) => Self::Response(Response { page: Some((next, total)), ..response }),
             Self::Committed => Self::Committed,
         }
+    }
+
+    /// 200 with a page of resources that are JSON already; `shape` writes one document to the end of the text.
+    pub fn raw_page<E>(
+        page: &RawPage,
+        mut shape: impl FnMut(&Document, &mut String) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut body = String::with_capacity(page.documents.iter().map(|it| it.json.len() + 256).sum());
+        body.push('[');
+        for (position, document) in page.documents.iter().enumerate() {
+            if position > 0 {
+                body.push(',');
+            }
+            shape(document, &mut body)?;
+        }
+        body.push(']');
+        let response =
+            Response { page: Some((page.next.clone(), page.total)), ..Response::new(body.into_bytes()) };
+        Ok(Self::Response(response))
+    }
+
+    /// Tells the response cache when this answer goes out of date by itself, such as at the end of a price window.
+    /// `None` means never. It travels as the header `valid-until`, which the host keeps to itself.
+    pub fn valid_until(mut self, moment: Option<String>) -> Self {
+        if let (Self::Response(response), Some(moment)) = (&mut self, moment) {
+            response.headers.push(("valid-until".to_owned(), moment));
+        }
+        self
+    }
+}
+
+impl Response {
+    fn new(body: Vec<u8>) -> Self {
+        Self { status: 200, headers: Vec::new(), body, version: None, page: None }
     }
 }
