@@ -6,12 +6,13 @@ use crate::value::Scalar;
 ///
 /// Laws, alike on every backend:
 /// - A missing member equals null. `Eq(path, Null)` matches both; `Ne(path, x)` is the negation of `Eq`.
-/// - Range operators, `Prefix` and `Contains` never match null.
+/// - Range operators, `Prefix` and `Contains` never match null, and their operand cannot be null.
 /// - On a multi field a comparison holds when any element satisfies it; `Ne` and `Nin` when no element equals.
 ///   `Eq(path, Null)` holds when there is no non-null element.
 /// - `Exists(path, true)` holds when there is a non-null value.
 /// - `Prefix` and `Contains` are case-sensitive and compare UTF-8 text.
-/// - `And([])` is true, `Or([])` is false.
+/// - `And([])` is true, `Or([])` is false. `In` without values is false, `Nin` without values is true.
+/// - `Not` negates exactly: what does not match its operand, nulls included, matches it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Filter {
     Eq(String, Scalar),
@@ -41,5 +42,9 @@ impl Filter {
     /// The filter that every document matches.
     pub fn all() -> Self {
         Self::And(Vec::new())
+    }
+
+    pub fn eq(path: &str, value: impl Into<Scalar>) -> Self {
+        Self::Eq(path.to_owned(), value.into())
     }
 }

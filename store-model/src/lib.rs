@@ -10,15 +10,19 @@
 //! is why it is a crate and not a module.
 
 pub mod aggregate;
+pub mod apply;
+pub mod commit;
 pub mod cursor;
 pub mod document;
 pub mod evaluate;
 pub mod filter;
 pub mod memory;
+pub mod order;
 pub mod path;
 pub mod query;
 pub mod schema;
 pub mod text;
+pub mod time;
 pub mod validate;
 pub mod value;
 pub mod write;
@@ -27,6 +31,6 @@ pub use aggregate::{Aggregate, AggregateRow, GroupKey, Measure};
 pub use document::Document;
 pub use filter::Filter;
 pub use query::{Direction, Page, Query, QueryError, Scope, SortKey};
-pub use schema::{Access, CollectionSchema, Field, FieldKind, Index, SchemaError, TextField};
+pub use schema::{Access, CollectionSchema, DeclareRefused, Field, FieldKind, Index, SchemaError, TextField};
 pub use value::Scalar;
 pub use write::{Commit, CommitRefused, Embed, FieldOperation, Operation, Refusal, Write};

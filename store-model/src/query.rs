@@ -24,7 +24,9 @@ pub struct Query {
     pub scope: Option<Scope>,
 }
 
+/// Most documents of one page.
 pub const LIMIT_MAX: u32 = 1000;
+/// Furthest offset: skipping costs as much as reading. Cursors go on without end.
 pub const OFFSET_MAX: u32 = 10_000;
 
 impl Default for Query {
@@ -43,10 +45,25 @@ impl Default for Query {
     }
 }
 
+/// Most sort keys of one query.
+pub const SORT_KEYS: usize = 8;
+/// Most members of one projection.
+pub const PROJECTED_FIELDS: usize = 100;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SortKey {
     pub path: String,
     pub direction: Direction,
+}
+
+impl SortKey {
+    pub fn ascending(path: &str) -> Self {
+        Self { path: path.to_owned(), direction: Direction::Ascending }
+    }
+
+    pub fn descending(path: &str) -> Self {
+        Self { path: path.to_owned(), direction: Direction::Descending }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +75,8 @@ pub enum Direction {
 }
 
 /// The owner whose documents a call may see. The host adds it; it cannot be removed by a plugin.
+///
+/// An owner that is null is refused: it would match every document that belongs to nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// Path of the owner field.

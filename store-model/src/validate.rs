@@ -1,1 +1,7 @@
-//! .
+//! What is checked before anything is looked up or stored.
+
+mod document;
+mod query;
+
+pub use document::{DOCUMENT_BYTES, DOCUMENT_DEPTH, ID_BYTES, check_document, check_id};
+pub use query::{PreparedQuery, check_aggregate, check_filter, check_query, check_scope};

@@ -43,14 +43,28 @@ pub enum Operation {
 /// Changes one member. Paths are dotted and go through objects only; missing objects on the way are made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldOperation {
-    Set { path: String, value: Value },
-    Unset { path: String },
+    Set {
+        path: String,
+        value: Value,
+    },
+    Unset {
+        path: String,
+    },
     /// A missing or null member counts as 0; overflow and non-integers are refused as invalid.
-    Increment { path: String, by: i64 },
+    Increment {
+        path: String,
+        by: i64,
+    },
     /// Appends to an array; a missing or null member counts as empty.
-    Append { path: String, value: Value },
+    Append {
+        path: String,
+        value: Value,
+    },
     /// Removes all elements equal to the value from an array; a missing one stays missing.
-    Remove { path: String, value: Value },
+    Remove {
+        path: String,
+        value: Value,
+    },
 }
 
 /// Puts the document that write number `write` resulted in at the top-level member `member`.
