@@ -1,1 +1,4 @@
+//! The Wares host.
 
+pub mod clock;
+pub mod store;
