@@ -1,4 +1,5 @@
 //! The Wares host.
 
 pub mod clock;
+pub mod config;
 pub mod store;
