@@ -1,4 +1,9 @@
 //! The Wares host.
 
 pub mod clock;
+pub mod config;
+pub mod control;
+pub mod identity;
+pub mod seed;
 pub mod store;
+pub mod telemetry;
