@@ -210,13 +210,5 @@ fn parse(document: &Document) -> Option<Job> {
 }
 
 fn write(id: String, operation: Operation) -> Write {
-    Write {
-        collection: COLLECTION.to_owned(),
-        id,
-        operation,
-        expected_version: None,
-        guard: None,
-        scope: None,
-        embeds: Vec::new(),
-    }
+    Write::new(COLLECTION, id, operation)
 }

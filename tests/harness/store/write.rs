@@ -12,15 +12,7 @@ pub fn members(value: Value) -> Map<String, Value> {
 }
 
 pub fn write(collection: &str, id: &str, operation: Operation) -> Write {
-    Write {
-        collection: collection.to_owned(),
-        id: id.to_owned(),
-        operation,
-        expected_version: None,
-        guard: None,
-        scope: None,
-        embeds: Vec::new(),
-    }
+    Write::new(collection, id, operation)
 }
 
 pub fn insert(collection: &str, id: &str, body: Value) -> Write {

@@ -40,15 +40,7 @@ async fn open(change: impl FnOnce(&mut EmbeddedConfig)) -> (Sqlite, TempDir) {
 }
 
 fn commit(id: &str, operation: Operation) -> Commit {
-    let write = Write {
-        collection: "things".to_owned(),
-        id: id.to_owned(),
-        operation,
-        expected_version: None,
-        guard: None,
-        scope: None,
-        embeds: Vec::new(),
-    };
+    let write = Write::new("things", id, operation);
     Commit { writes: vec![write], now: "2026-11-23T09:00:00.000Z".to_owned() }
 }
 
