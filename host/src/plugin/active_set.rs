@@ -46,9 +46,9 @@ pub enum ActiveSetError {
 /// The host's collections for plugins.
 pub fn collections() -> Vec<CollectionSchema> {
     vec![
-        CollectionSchema::host(SETS, "set"),
-        CollectionSchema::host(COMPONENTS, "cmp"),
-        CollectionSchema::host(CHUNKS, "chk"),
+        CollectionSchema::new(SETS, "set"),
+        CollectionSchema::new(COMPONENTS, "cmp"),
+        CollectionSchema::new(CHUNKS, "chk"),
     ]
 }
 

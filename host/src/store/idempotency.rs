@@ -4,7 +4,7 @@
 //! request meet on it. It is written by the request's own commits and never without them.
 
 use serde_json::{Map, Value, json};
-use store_model::{Access, CollectionSchema, Embed, Field, FieldKind, Operation, Write};
+use store_model::{Access, CollectionSchema, Embed, Field, Operation, Write};
 
 use super::{Answer, ReadError, Store};
 
@@ -138,27 +138,19 @@ fn answer_of(record: &Value) -> Answer {
 
 /// The collections that requests' commits write besides the plugins' own.
 pub fn host_collections() -> Vec<CollectionSchema> {
-    let plain = |name: &str, id_prefix: &str, fields: Vec<Field>| CollectionSchema {
-        name: name.to_owned(),
-        id_prefix: id_prefix.to_owned(),
-        owner: None,
-        fields,
-        indexes: Vec::new(),
-        text: Vec::new(),
-    };
-    let field = |path: &str, kind: FieldKind| Field {
-        path: path.to_owned(),
-        kind,
-        multi: false,
-        access: Access::Index,
+    let indexed = |mut schema: CollectionSchema, fields: Vec<Field>| {
+        schema.fields = fields;
+        schema
     };
     vec![
-        plain(IdempotencyKey::COLLECTION, "idm", vec![field("expiresMs", FieldKind::Integer)]),
-        plain("_events", "evt", vec![field("topic", FieldKind::Text), field("subject", FieldKind::Text)]),
-        plain(
-            "_audit",
-            "aud",
-            vec![field("actorId", FieldKind::Text), field("operationId", FieldKind::Text)],
+        indexed(CollectionSchema::host("idempotency", "idm"), vec![Field::integer("expiresMs", Access::Index)]),
+        indexed(
+            CollectionSchema::host("events", "evt"),
+            vec![Field::text("topic", Access::Index), Field::text("subject", Access::Index)],
+        ),
+        indexed(
+            CollectionSchema::host("audit", "aud"),
+            vec![Field::text("actorId", Access::Index), Field::text("operationId", Access::Index)],
         ),
     ]
 }
