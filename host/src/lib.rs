@@ -1,5 +1,6 @@
 //! The Wares host.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
