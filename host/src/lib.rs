@@ -1,6 +1,7 @@
 //! The Wares host.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod codes;
 pub mod config;
