@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::{
+    cli::Application,
     clock::Clock,
     config::{Config, Environment},
     http::{self, ApiCall, InFlightKeys, Payload},
     identity::{Identity, IdentityError},
     plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
+    seed::{SystemApi, SystemApiError},
     store::{DeclareError, OpenError, Store, StoreConfig, idempotency},
 };
 
@@ -115,12 +117,9 @@ impl App {
         http::serve(listener, http::router(self.clone()), &self.inner.config.server, stopping).await
     }
 
-    /// Closes the store when the last clone goes: everything acknowledged is on disk already.
-    pub async fn close(self) {
-        if let Some(inner) = Arc::into_inner(self.inner) {
-            drop((inner.plugins, inner.runtime, inner.identity));
-            inner.store.close().await;
-        }
+    /// Lets queued commits end and closes the store. What comes later is refused as unavailable.
+    pub async fn close(&self) {
+        self.store().clone().close().await;
     }
 
     /// A request of the host itself, with every right, through the same path as any other.
@@ -221,5 +220,42 @@ impl App {
 
     pub(crate) fn in_flight(&self) -> &InFlightKeys {
         &self.inner.in_flight
+    }
+}
+
+impl SystemApi for App {
+    async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value), SystemApiError> {
+        Ok(self.system_request(method, path, body).await)
+    }
+}
+
+impl Application for App {
+    async fn start(config: Config, clock: Clock) -> Result<Self, anyhow::Error> {
+        Ok(Self::start(config, clock).await?)
+    }
+
+    async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), io::Error> {
+        self.serve(listener, shutdown).await
+    }
+
+    fn identity(&self) -> &Identity {
+        self.identity()
+    }
+
+    fn plugins_report(&self) -> Value {
+        self.plugins_report()
+    }
+
+    async fn stop(&self) {
+        self.close().await;
     }
 }

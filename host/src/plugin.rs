@@ -28,6 +28,7 @@ pub mod schema_check;
 
 pub use active_set::collections as host_collections;
 pub use aot::AotCache;
+pub(crate) use call::VALID_UNTIL;
 pub use call::{
     Handled, HandlerProblem, HandlerRequest, HandlerResponse, ListRequest, LoadedPlugin, PagePosition,
     PluginRuntime,

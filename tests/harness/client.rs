@@ -66,7 +66,12 @@ impl Client {
         });
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { what: format!("{} {}", draft.method, draft.uri), status: parts.status, headers: parts.headers, body }
+        Answer {
+            what: format!("{} {}", draft.method, draft.uri),
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 }
 
@@ -116,7 +121,13 @@ impl Answer {
     /// Asserts a problem document with this status and code, and answers it.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Value {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}: {}", self.what, self.text());
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{}: {}",
+            self.what,
+            self.text()
+        );
         let problem = self.json();
         assert_eq!(self.status.as_u16(), status, "{}: {problem}", self.what);
         assert_eq!(problem["code"], code, "{}: {problem}", self.what);
@@ -145,7 +156,8 @@ impl Answer {
         if self.body.is_empty() {
             return Value::Null;
         }
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error} in {}", self.what, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{}: {error} in {}", self.what, self.text()))
     }
 
     pub fn text(&self) -> String {

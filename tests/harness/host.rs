@@ -131,7 +131,16 @@ impl TestHostBuilder {
         let served = tokio::spawn(async move {
             serving.serve(listener, async move { drop(stopped.await) }).await.unwrap();
         });
-        TestHost { app, clock: manual, plugins_dir, origin, admin_token: None, stop: Some(stop), served, data }
+        TestHost {
+            app,
+            clock: manual,
+            plugins_dir,
+            origin,
+            admin_token: None,
+            stop: Some(stop),
+            served,
+            data,
+        }
     }
 }
 

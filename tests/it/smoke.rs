@@ -8,10 +8,13 @@ async fn a_product_is_created_and_read() {
     let mut host = TestHost::shop().await;
     let admin = host.admin().await;
     let answer = admin
-        .post("/products", &json!({
-            "name": "Tea cup", "status": "active",
-            "variants": [{"sku": "CUP-1", "prices": [{"amount": 1290, "currency": "USD"}]}]
-        }))
+        .post(
+            "/products",
+            &json!({
+                "name": "Tea cup", "status": "active",
+                "variants": [{"sku": "CUP-1", "prices": [{"amount": 1290, "currency": "USD"}]}]
+            }),
+        )
         .await;
     println!("{:?}", answer.headers);
     let created = answer.expect(201);

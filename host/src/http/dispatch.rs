@@ -381,7 +381,7 @@ fn respond(
 ) -> Result<Response, ApiError> {
     let Answered { response, list, anonymous, replayed } = answered;
     let mut headers = HeaderMap::new();
-    for (name, value) in &response.headers {
+    for (name, value) in response.headers.iter().filter(|(name, _)| name != VALID_UNTIL) {
         // A location of a plugin's is below the API base.
         let value = if name == "location" && value.starts_with('/') {
             format!("{}{value}", app.api_base())

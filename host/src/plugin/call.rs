@@ -397,7 +397,10 @@ fn check_problem(route: &Route, problem: guest::Problem) -> Result<HandlerProble
     Ok(HandlerProblem { status: problem.status, code: problem.code, detail: problem.detail, errors, extras })
 }
 
-/// Headers a plugin may set: `location` and its own `x-` headers. The rest belongs to the host.
+/// Until when an answer holds, for the host alone: it is not sent.
+pub(crate) const VALID_UNTIL: &str = "valid-until";
+
+/// Headers a plugin may set: `location`, `valid-until` and its own `x-` headers. The rest belongs to the host.
 pub(super) fn check_headers(headers: &[(String, String)]) -> Result<(), String> {
     const OWN: &[&str] = &["x-request-id", "x-total-count", "x-next-cursor", "x-cache"];
     if headers.len() > 16 {
@@ -406,7 +409,9 @@ pub(super) fn check_headers(headers: &[(String, String)]) -> Result<(), String> 
     for (name, value) in headers {
         let token =
             name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        let allowed = name == "location" || (name.starts_with("x-") && !OWN.contains(&name.as_str()));
+        let allowed = name == "location"
+            || name == VALID_UNTIL
+            || (name.starts_with("x-") && !OWN.contains(&name.as_str()));
         if !token || !allowed || name.len() > 60 {
             return Err("a header that belongs to the host or has an invalid name".to_owned());
         }

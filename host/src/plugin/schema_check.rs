@@ -30,7 +30,15 @@ pub struct ParamCheck {
     pub name: String,
     pub required: bool,
     validator: Validator,
-    schema: Value,
+    reads_as: ReadsAs,
+}
+
+/// What the text of a parameter is before it is validated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadsAs {
+    Text,
+    /// A number or a boolean, where the text is one.
+    Scalar,
 }
 
 /// Puts the plugin's named schemas where `#/components/schemas/…` finds them.
@@ -86,26 +94,39 @@ impl ParamCheck {
             name: param.name.clone(),
             required: param.required,
             validator: compile(&schema)?,
-            schema: param.schema.clone(),
+            reads_as: reads_as(&schema),
         })
     }
 
     /// What is wrong with a parameter's text; `None` when it fits.
     pub fn violation(&self, text: &str) -> Option<String> {
-        let value = typed(text, &self.schema);
+        let value = typed(text, self.reads_as);
         self.validator.validate(&value).err().map(|error| error.to_string())
     }
 }
 
-/// A parameter is text; where its schema wants a number or a boolean it is read as one.
-fn typed(text: &str, schema: &Value) -> Value {
-    let wants = |kind: &str| match schema.get("type") {
-        Some(Value::String(only)) => only == kind,
-        Some(Value::Array(kinds)) => kinds.iter().any(|it| it == kind),
-        _ => false,
+fn reads_as(root: &Value) -> ReadsAs {
+    let mut schema = root;
+    // A reference to a reference ends after a few steps, unless it is a circle.
+    for _ in 0..DEPTH {
+        let target =
+            schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+        match target.and_then(|pointer| root.pointer(pointer)) {
+            Some(next) => schema = next,
+            None => break,
+        }
+    }
+    let kinds: Vec<&str> = match schema.get("type") {
+        Some(Value::String(only)) => vec![only],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
     };
-    if (wants("integer") || wants("number") || wants("boolean"))
-        && !wants("string")
+    let scalar = kinds.iter().any(|kind| matches!(*kind, "integer" | "number" | "boolean"));
+    if scalar && !kinds.contains(&"string") { ReadsAs::Scalar } else { ReadsAs::Text }
+}
+
+fn typed(text: &str, reads_as: ReadsAs) -> Value {
+    if reads_as == ReadsAs::Scalar
         && let Ok(value @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str(text)
     {
         return value;

@@ -143,7 +143,10 @@ pub fn host_collections() -> Vec<CollectionSchema> {
         schema
     };
     vec![
-        indexed(CollectionSchema::host("idempotency", "idm"), vec![Field::integer("expiresMs", Access::Index)]),
+        indexed(
+            CollectionSchema::host("idempotency", "idm"),
+            vec![Field::integer("expiresMs", Access::Index)],
+        ),
         indexed(
             CollectionSchema::host("events", "evt"),
             vec![Field::text("topic", Access::Index), Field::text("subject", Access::Index)],
