@@ -3,18 +3,23 @@
 //! A request passes [`server`] → [`router`] → [`dispatch`] → a plugin, or one of the host's own endpoints in [`api`].
 //! Every refusal is an [`error::ApiError`].
 
+mod access;
 mod api;
+mod body;
 mod dispatch;
 mod error;
 mod health;
 mod idempotency;
 mod json;
 mod list_query;
+mod parameters;
 mod precondition;
+mod respond;
 mod router;
 mod server;
 
-pub(crate) use dispatch::{ApiCall, Payload, dispatch};
+pub(crate) use body::Payload;
+pub(crate) use dispatch::{ApiCall, dispatch};
 pub(crate) use error::chain;
 pub(crate) use idempotency::InFlightKeys;
 pub(crate) use router::router;

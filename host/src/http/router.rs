@@ -15,7 +15,8 @@ use futures_util::FutureExt as _;
 
 use super::{
     api,
-    dispatch::{ApiCall, Payload, dispatch},
+    body::Payload,
+    dispatch::{ApiCall, dispatch},
     error::ApiError,
     health,
 };

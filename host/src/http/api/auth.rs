@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     app::App,
     http::{
-        dispatch::{Payload, read},
+        body::{Payload, read},
         error::ApiError,
         json,
     },
