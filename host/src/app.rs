@@ -214,7 +214,7 @@ impl App {
         &self.inner.plugins
     }
 
-    pub(crate) fn runtime(&self) -> &PluginRuntime {
+    pub fn runtime(&self) -> &PluginRuntime {
         &self.inner.runtime
     }
 
