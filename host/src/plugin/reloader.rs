@@ -266,7 +266,9 @@ impl Reloader {
         }
         let generation = self.fit(running.id + 1, plugins, &running, &mut refused);
         let swapped = !same(&running, &generation);
-        for (digest, bytes) in fresh {
+        // Only what is active: a component that the store knows is taken for one that was active before.
+        let is_active = |digest: &String| generation.plugins.values().any(|it| it.prepared.digest == *digest);
+        for (digest, bytes) in fresh.into_iter().filter(|(digest, _)| is_active(digest)) {
             active_set::put_component(&self.runtime.store, &digest, &bytes).await?;
         }
         let set = describe(&generation, &files);
