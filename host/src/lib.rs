@@ -1,1 +1,14 @@
+//! The Wares host.
 
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod codes;
+pub mod config;
+pub mod control;
+mod http;
+pub mod identity;
+pub mod plugin;
+pub mod seed;
+pub mod store;
+pub mod telemetry;

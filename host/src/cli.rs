@@ -1,0 +1,65 @@
+//! The `wares` command.
+//!
+//! Rules for every command: what it answers goes to standard output, everything else to standard error; an error
+//! names its cause and the next step; the exit code is 0, 1 for a failure and 2 for a wrong call; nothing is asked
+//! for unless somebody sits at a terminal.
+//!
+//! Deliberately absent: rules of the shop. A command calls a facade and prints what came back.
+
+mod application;
+mod arguments;
+mod dev;
+mod doctor;
+mod failure;
+mod output;
+mod plugin;
+mod reference;
+mod seed;
+mod serve;
+mod settings;
+mod signals;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use application::Application;
+use arguments::{Arguments, Command, ConfigCommand, PluginCommand, UserCommand};
+use failure::Failure;
+use output::Output;
+
+/// Runs the command of this process.
+pub fn main<A: Application>() -> ExitCode {
+    // Parse errors, `--help` and `--version` end here, with 2 and 0.
+    let arguments = Arguments::parse();
+    let output = Output { json: arguments.json, quiet: arguments.quiet };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return output.failure(&Failure::new(
+                format!("the runtime cannot start: {error}"),
+                "Free some memory or raise the limit of threads, then try again.",
+            ));
+        }
+    };
+    match runtime.block_on(run::<A>(arguments.command, output)) {
+        Ok(code) => code,
+        Err(failure) => output.failure(&failure),
+    }
+}
+
+async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(arguments) => serve::run::<A>(arguments, output).await,
+        Command::Dev(arguments) => dev::run::<A>(arguments, output).await,
+        Command::User(UserCommand::Create(arguments)) => user::create(arguments, output).await,
+        Command::Seed(arguments) => seed::run::<A>(arguments, output).await,
+        Command::Config(ConfigCommand::Show(place)) => settings::show(&place, output),
+        Command::Config(ConfigCommand::Check(place)) => settings::check(&place, output),
+        Command::Plugin(PluginCommand::Check(arguments)) => plugin::check::<A>(arguments, output).await,
+        Command::Plugin(PluginCommand::List(place)) => plugin::list::<A>(&place, output).await,
+        Command::Doctor(arguments) => doctor::run(&arguments, output).await,
+        Command::Reference => reference::run(output),
+    }
+}

@@ -1,0 +1,30 @@
+//! What commands need of the host.
+
+use std::{future::Future, io};
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::{clock::Clock, config::Config, identity::Identity, seed::SystemApi};
+
+/// A host that can be started, asked and stopped. Commands know it by this trait, so that they can be tested
+/// without plugins.
+pub trait Application: SystemApi + Send + Sync + Sized + 'static {
+    /// Opens the store and loads the plugins.
+    fn start(config: Config, clock: Clock) -> impl Future<Output = Result<Self, anyhow::Error>> + Send;
+
+    /// Answers requests until the shutdown, and lets those in flight end.
+    fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = Result<(), io::Error>> + Send;
+
+    fn identity(&self) -> &Identity;
+
+    /// The loaded plugins and those that could not be loaded, as `GET /plugins` shows them.
+    fn plugins_report(&self) -> Value;
+
+    /// Waits for background work and closes the store.
+    fn stop(&self) -> impl Future<Output = ()> + Send;
+}

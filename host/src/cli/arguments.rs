@@ -1,0 +1,168 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Overrides;
+
+/// A commerce API platform whose endpoints and rules are WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(name = "wares", version, max_term_width = 100, propagate_version = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print no progress and no hints
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve the shop
+    Serve(ServeArguments),
+    /// Serve the shop of this repository, and rebuild and swap its plugins when their source changes
+    Dev(ServeArguments),
+    /// Manage accounts
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Fill the shop with the sample catalogue, or with one from a file; what exists already is left alone
+    Seed(SeedArguments),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Check this machine, the data directory and the plugins, and say what to do
+    Doctor(DoctorArguments),
+    /// Print the help of every command
+    #[command(hide = true)]
+    Reference,
+}
+
+/// Where configuration, data and plugins are.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct PlaceArguments {
+    /// Configuration file, instead of config/<WARES_ENV>.toml
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Folder of the data
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Folder of the components (*.wasm)
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) plugins_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct ServeArguments {
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(super) listen: Option<String>,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+    /// Load the sample catalogue first if the shop has no products
+    #[arg(long)]
+    pub(super) seed: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    /// Address and port that the host would listen on
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(super) listen: Option<String>,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Create an account; its password is read from standard input
+    Create(UserCreateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UserCreateArguments {
+    /// What the account is for
+    #[arg(long, value_enum)]
+    pub(super) kind: Kind,
+    /// Address to log in with
+    #[arg(long)]
+    pub(super) email: String,
+    /// Role of the account; can be given several times
+    #[arg(long = "role", value_name = "ROLE", required = true)]
+    pub(super) roles: Vec<String>,
+    /// Name to show
+    #[arg(long, default_value = "")]
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Kind {
+    /// Staff
+    Admin,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SeedArguments {
+    /// Load a public catalogue from a file: FORMAT is dummyjson (products.json) or spree (products.csv)
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
+    pub(super) from: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Print every setting with its value and where it came from; secrets stay hidden
+    Show(PlaceArguments),
+    /// Check the configuration
+    Check(PlaceArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// Load components the way a host would, with an empty store, and say what is wrong
+    Check(PluginCheckArguments),
+    /// List the plugins of the running host, or of the plugins folder when none runs
+    List(PlaceArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PluginCheckArguments {
+    /// Components (*.wasm)
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Configuration file, instead of config/<WARES_ENV>.toml
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+impl PlaceArguments {
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides {
+            config: self.config.clone(),
+            listen: None,
+            data_dir: self.data_dir.clone(),
+            plugins_dir: self.plugins_dir.clone(),
+        }
+    }
+}
+
+impl ServeArguments {
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides { listen: self.listen.clone(), ..self.place.overrides() }
+    }
+}
+
+impl DoctorArguments {
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides { listen: self.listen.clone(), ..self.place.overrides() }
+    }
+}

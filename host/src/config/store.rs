@@ -1,0 +1,40 @@
+//! `[store]`: where the data is kept.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::{Wrong, ensure, secret};
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// Folder of the embedded store, the control socket and the generated development secret.
+    pub data_dir: PathBuf,
+    /// Address of a MongoDB replica set. Empty means the embedded store. May hold a password.
+    #[serde(with = "secret")]
+    pub mongodb_uri: Option<SecretString>,
+    /// Address of a Redis server. Empty means that cache and bus are in process. May hold a password.
+    #[serde(with = "secret")]
+    pub redis_uri: Option<SecretString>,
+    /// Bucket for uploaded media. Empty means the data directory.
+    pub bucket: String,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("wares-data"),
+            mongodb_uri: None,
+            redis_uri: None,
+            bucket: String::new(),
+        }
+    }
+}
+
+impl StoreSection {
+    pub(super) fn check(&self) -> Result<(), Wrong> {
+        ensure(self.data_dir != Path::new(""), "store.data_dir", "the path of a folder")
+    }
+}

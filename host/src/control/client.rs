@@ -1,0 +1,85 @@
+//! A command's end of the control socket.
+
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, StatusCode, client::conn::http1, header::HOST};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::net::UnixStream;
+
+use super::{ControlError, HostStatus, MAX_BYTES, SystemRequest, SystemResponse, UserCreate, socket_path};
+use crate::identity::User;
+
+/// A running host. Every request is a connection of its own, so that requests can run side by side; on a Unix
+/// socket that costs microseconds.
+#[derive(Debug, Clone)]
+pub struct ControlClient {
+    path: PathBuf,
+}
+
+impl ControlClient {
+    /// The host that runs on a data directory; none when nobody listens there.
+    pub async fn connect(data_dir: &Path) -> Result<Option<Self>, ControlError> {
+        let path = socket_path(data_dir);
+        match UnixStream::connect(&path).await {
+            Ok(_) => Ok(Some(Self { path })),
+            // Refused: the file is left from a host that was killed. Invalid: the path is too long for a socket, so
+            // there cannot be one.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound
+                        | ErrorKind::NotADirectory
+                        | ErrorKind::ConnectionRefused
+                        | ErrorKind::InvalidInput
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(source) => Err(ControlError::Connect { path, source }),
+        }
+    }
+
+    pub async fn status(&self) -> Result<HostStatus, ControlError> {
+        self.send(Method::GET, "/status", &()).await
+    }
+
+    pub async fn user_create(&self, request: &UserCreate) -> Result<User, ControlError> {
+        self.send(Method::POST, "/users", request).await
+    }
+
+    pub async fn system_request(&self, request: &SystemRequest) -> Result<SystemResponse, ControlError> {
+        self.send(Method::POST, "/requests", request).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ControlError> {
+        let connected = UnixStream::connect(&self.path).await;
+        let stream = connected.map_err(|source| ControlError::Connect { path: self.path.clone(), source })?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(ControlError::Http)?;
+        let driver = tokio::spawn(connection);
+        let body = serde_json::to_vec(body).map_err(|_| ControlError::Protocol)?;
+        let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+        let request = request.body(Full::<Bytes>::from(body)).map_err(|_| ControlError::Protocol)?;
+        let response = sender.send_request(request).await.map_err(ControlError::Http)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
+        let body = body.map_err(|_| ControlError::Protocol)?.to_bytes();
+        driver.abort();
+        if matches!(status, StatusCode::OK | StatusCode::CREATED) {
+            serde_json::from_slice(&body).map_err(|_| ControlError::Protocol)
+        } else {
+            Err(serde_json::from_slice(&body).map_or(ControlError::Protocol, ControlError::Refused))
+        }
+    }
+}

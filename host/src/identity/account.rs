@@ -1,0 +1,270 @@
+//! Accounts: documents of the host's own collection `_accounts`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store_model::{
+    Access, CollectionSchema, CommitRefused, Document, Field, Filter, Operation, Query, Refusal, Write,
+};
+
+use crate::store::{CommitError, DeclareError, ReadError, Store};
+
+use super::{AccountError, role};
+
+const COLLECTION: &str = "_accounts";
+const NAME_MAX_CHARACTERS: usize = 200;
+/// The longest address that mail can be sent to (RFC 5321).
+const EMAIL_MAX_BYTES: usize = 254;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountKind {
+    Customer,
+    Admin,
+}
+
+impl AccountKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountStatus {
+    Active,
+    Disabled,
+}
+
+/// What an account shows of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    pub id: String,
+    pub kind: AccountKind,
+    pub email: String,
+    pub name: String,
+    pub status: AccountStatus,
+    pub roles: Vec<String>,
+    pub version: u64,
+    pub created_at: String,
+    pub updated_at: String,
+}
+
+/// An account to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewAccount {
+    /// Stored in lower case.
+    pub email: String,
+    pub name: String,
+    pub kind: AccountKind,
+    #[serde(default)]
+    pub roles: Vec<String>,
+}
+
+/// An account as stored. Not `Debug`: it holds the hash.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Account {
+    #[serde(flatten)]
+    user: User,
+    password_hash: String,
+}
+
+impl Account {
+    pub(super) fn id(&self) -> &str {
+        &self.user.id
+    }
+
+    pub(super) fn kind(&self) -> AccountKind {
+        self.user.kind
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.user.status == AccountStatus::Active
+    }
+
+    pub(super) fn password_hash(&self) -> &str {
+        &self.password_hash
+    }
+
+    pub(super) fn into_user(self) -> User {
+        self.user
+    }
+}
+
+impl NewAccount {
+    /// The account in its stored form, or why it cannot be.
+    pub(super) fn checked(mut self) -> Result<Self, AccountError> {
+        self.email = fold_email(&self.email);
+        self.name = self.name.trim().to_owned();
+        if !is_email(&self.email) {
+            return Err(AccountError::InvalidEmail(self.email));
+        }
+        if self.name.chars().count() > NAME_MAX_CHARACTERS {
+            return Err(AccountError::NameTooLong(NAME_MAX_CHARACTERS));
+        }
+        if self.kind == AccountKind::Customer && !self.roles.is_empty() {
+            return Err(AccountError::CustomerWithRoles);
+        }
+        if let Some(unknown) = self.roles.iter().find(|id| role::find(id).is_none()) {
+            let known = role::BUILT_IN_ROLES.map(|role| format!("`{}`", role.id)).join(" and ");
+            return Err(AccountError::UnknownRole { role: unknown.clone(), known });
+        }
+        self.roles.sort();
+        self.roles.dedup();
+        Ok(self)
+    }
+}
+
+/// Addresses are compared in lower case.
+fn fold_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+/// Whether mail could be sent there. Only a mail that arrives proves more.
+fn is_email(email: &str) -> bool {
+    let Some((local, domain)) = email.rsplit_once('@') else { return false };
+    email.len() <= EMAIL_MAX_BYTES
+        && !local.is_empty()
+        && !domain.is_empty()
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+        && !local.contains('@')
+        && !email.contains(|letter: char| letter.is_whitespace() || letter.is_control())
+}
+
+/// The accounts in the store.
+pub(super) struct Accounts {
+    store: Store,
+}
+
+impl Accounts {
+    pub(super) async fn open(store: Store) -> Result<Self, DeclareError> {
+        let mut schema = CollectionSchema::host("accounts", "usr");
+        schema.fields = vec![
+            Field::text("email", Access::Unique),
+            Field::text("kind", Access::Index),
+            Field::text("status", Access::Scan),
+        ];
+        store.collections_declare_host(vec![schema]).await?;
+        Ok(Self { store })
+    }
+
+    pub(super) async fn by_id(&self, id: &str) -> Result<Option<Account>, ReadError> {
+        let mut found = self.store.document_get_many(COLLECTION, &[id.to_owned()], None).await?;
+        Ok(found.pop().flatten().as_ref().and_then(read))
+    }
+
+    pub(super) async fn by_email(&self, email: &str) -> Result<Option<Account>, ReadError> {
+        // What can be no address is in no account; a NUL would not even be a valid operand.
+        let email = fold_email(email);
+        if !is_email(&email) {
+            return Ok(None);
+        }
+        let query = Query { filter: Filter::eq("email", email), limit: 1, ..Query::default() };
+        let page = self.store.document_find(COLLECTION, &query).await?;
+        Ok(page.documents.first().and_then(read))
+    }
+
+    pub(super) async fn has_admin(&self) -> Result<bool, ReadError> {
+        let filter = Filter::eq("kind", AccountKind::Admin.as_str());
+        let query = Query { filter, limit: 1, fields: vec!["kind".to_owned()], ..Query::default() };
+        Ok(!self.store.document_find(COLLECTION, &query).await?.documents.is_empty())
+    }
+
+    pub(super) async fn create(&self, new: NewAccount, password_hash: String) -> Result<User, AccountError> {
+        let document = json!({
+            "email": new.email,
+            "name": new.name,
+            "kind": new.kind,
+            "roles": new.roles,
+            "status": AccountStatus::Active,
+            "passwordHash": password_hash,
+        });
+        let serde_json::Value::Object(document) = document else { return Err(AccountError::Internal) };
+        let write = Write {
+            collection: COLLECTION.to_owned(),
+            id: self.store.id_new("usr"),
+            operation: Operation::Insert(document),
+            expected_version: None,
+            guard: None,
+            scope: None,
+            embeds: Vec::new(),
+        };
+        let results = self.store.commit(vec![write]).await.map_err(|error| match error {
+            CommitError::Refused(CommitRefused { reason: Refusal::Unique { .. }, .. }) => {
+                AccountError::EmailTaken(new.email)
+            }
+            error => AccountError::Store(error),
+        })?;
+        let account = results.first().and_then(Option::as_ref).and_then(read);
+        account.map(Account::into_user).ok_or(AccountError::Internal)
+    }
+
+    pub(super) fn session_id_new(&self) -> String {
+        self.store.id_new("ses")
+    }
+}
+
+/// A document that is no account counts as missing, and is logged: only a damaged database has one.
+fn read(document: &Document) -> Option<Account> {
+    serde_json::from_str(&document.json)
+        .inspect_err(
+            |error| tracing::error!(user.id = document.id, %error, "Account `{}` is damaged", document.id),
+        )
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_folded_and_checked() {
+        assert_eq!(fold_email(" Ada@Example.COM "), "ada@example.com");
+        for good in ["a@b", "ada+shop@example.com", "ädä@exämple.com", "o'neil@mail.example"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in [
+            "",
+            "ada",
+            "@b",
+            "a@",
+            "a b@c",
+            "a@b@c",
+            "a@.b",
+            "a@b.",
+            "a\0@b",
+            &format!("{}@b", "a".repeat(254)),
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_account_needs_an_address_and_known_roles() {
+        let new = |kind, roles: &[&str]| NewAccount {
+            email: "Ada@Example.com".to_owned(),
+            name: " Ada ".to_owned(),
+            kind,
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        };
+        let checked =
+            new(AccountKind::Admin, &["superadmin", "catalog-manager", "superadmin"]).checked().unwrap();
+        assert_eq!((checked.email.as_str(), checked.name.as_str()), ("ada@example.com", "Ada"));
+        assert_eq!(checked.roles, ["catalog-manager", "superadmin"]);
+        let error = new(AccountKind::Admin, &["root"]).checked().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no role `root`; the roles are `superadmin` and `catalog-manager`"
+        );
+        assert!(matches!(
+            new(AccountKind::Customer, &["superadmin"]).checked(),
+            Err(AccountError::CustomerWithRoles)
+        ));
+    }
+}

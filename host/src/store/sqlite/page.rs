@@ -1,0 +1,212 @@
+//! Queries as SQL: pages, counts and the documents of an aggregate.
+
+use rusqlite::{Connection, types::Value as SqlValue};
+use store_model::{
+    Direction, Document, Filter, Page, Query, Scalar, Scope, cursor,
+    order::OrderKey,
+    text::{TextQuery, prefix_successor},
+    validate::PreparedQuery,
+};
+
+use super::{
+    fault::Fault,
+    filter::Sql,
+    table::{Table, document, sql_value},
+};
+
+/// One page, in a read transaction of the caller.
+pub(super) fn find(
+    connection: &Connection,
+    table: &Table,
+    query: &Query,
+    prepared: &PreparedQuery,
+) -> Result<Page, Fault> {
+    let wanted = query.limit as usize;
+    let mut found: Vec<(Document, i64)> = Vec::new();
+    for statement in page_statements(table, query, prepared) {
+        // One more than wanted tells whether there is a next page.
+        let missing = wanted + 1 - found.len();
+        if missing == 0 {
+            break;
+        }
+        let Sql { text, mut params } = statement;
+        params.push(SqlValue::Integer(missing as i64));
+        params.push(SqlValue::Integer(i64::from(query.offset)));
+        let mut statement = connection.prepare_cached(&text)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+        while let Some(row) = rows.next()? {
+            found.push((document(row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?));
+        }
+    }
+    let more = found.len() > wanted;
+    found.truncate(wanted);
+    let next = match found.last() {
+        Some((last, rank)) if more => {
+            let body = serde_json::from_str(&last.json)?;
+            Some(cursor::encode(&table.schema.name, query, &prepared.order.position(&body, *rank)))
+        }
+        _ => None,
+    };
+    let total = match query.count {
+        true => Some(count(connection, table, &query.filter, query.scope.as_ref(), prepared.text.as_ref())?),
+        false => None,
+    };
+    let mut documents: Vec<Document> = found.into_iter().map(|(document, _)| document).collect();
+    if !query.fields.is_empty() {
+        documents.iter_mut().try_for_each(|document| document.project(&query.fields))?;
+    }
+    Ok(Page { documents, next, total })
+}
+
+pub(super) fn count(
+    connection: &Connection,
+    table: &Table,
+    filter: &Filter,
+    scope: Option<&Scope>,
+    text: Option<&TextQuery>,
+) -> Result<u64, Fault> {
+    let mut sql = Sql::default();
+    sql.push("SELECT COUNT(*)");
+    push_from(&mut sql, table, text);
+    push_where(&mut sql, table, filter, scope);
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    let total: i64 = statement.query_row(rusqlite::params_from_iter(sql.params), |row| row.get(0))?;
+    Ok(total.unsigned_abs())
+}
+
+/// The statement that gives the bodies of all matching documents.
+pub(super) fn bodies(table: &Table, filter: &Filter, scope: Option<&Scope>) -> Sql {
+    let mut sql = Sql::default();
+    sql.push("SELECT d.body");
+    push_from(&mut sql, table, None);
+    push_where(&mut sql, table, filter, scope);
+    sql
+}
+
+/// The statements whose results make up the page, one after the other. Limit and offset are left to bind.
+///
+/// After a cursor, "all keys greater" is a chain of alternatives: same first key and greater second, greater
+/// first, and so on, with null on its own. As one OR no index could serve it. Each as its own statement is
+/// one range of an index, and since they follow each other in the order, their results need no merging.
+pub(super) fn page_statements(table: &Table, query: &Query, prepared: &PreparedQuery) -> Vec<Sql> {
+    let mut base = Sql::default();
+    base.push("SELECT d.id, d.version, d.body, ");
+    base.push(if prepared.text.is_some() { "r.rank" } else { "0" });
+    push_from(&mut base, table, prepared.text.as_ref());
+    push_where(&mut base, table, &query.filter, query.scope.as_ref());
+    let keys = &prepared.order.keys;
+    let Some(after) = &prepared.after else {
+        push_order(&mut base, keys);
+        return vec![base];
+    };
+    let mut statements = Vec::new();
+    for (depth, key) in keys.iter().enumerate().rev() {
+        let mut same = base.clone();
+        for (key, value) in keys.iter().zip(after).take(depth) {
+            same.push(" AND ");
+            push_same(&mut same, key, value);
+        }
+        let expression = expression(key);
+        let value = &after[depth];
+        let ascending = key.direction() == Direction::Ascending;
+        if !value.is_null() {
+            let mut beyond = same.clone();
+            beyond.push(&format!(" AND {expression} {} ", if ascending { ">" } else { "<" }));
+            beyond.bind(sql_value(value));
+            push_order(&mut beyond, &keys[depth..]);
+            statements.push(beyond);
+        }
+        // Null is the least: everything else comes after it ascending, and it after everything descending.
+        let null = match (ascending, value.is_null()) {
+            (true, true) => Some("NOT NULL"),
+            (false, false) if is_nullable(key) => Some("NULL"),
+            _ => None,
+        };
+        if let Some(null) = null {
+            same.push(&format!(" AND {expression} IS {null}"));
+            push_order(&mut same, &keys[depth..]);
+            statements.push(same);
+        }
+    }
+    statements
+}
+
+fn push_from(sql: &mut Sql, table: &Table, text: Option<&TextQuery>) {
+    let Some(text) = text else {
+        return sql.push(&format!(" FROM {} d", table.name));
+    };
+    sql.push(" FROM (");
+    push_ranks(sql, table, text);
+    sql.push(&format!(") r CROSS JOIN {} d ON d.n = r.doc", table.name));
+}
+
+/// The documents in which every word occurs, and their ranks.
+fn push_ranks(sql: &mut Sql, table: &Table, text: &TextQuery) {
+    if text.is_empty() {
+        return sql.push(&format!("SELECT n AS doc, 0 AS rank FROM {}", table.name));
+    }
+    let tokens = table.tokens();
+    sql.push("SELECT doc, SUM(weight) AS rank FROM (");
+    for word in &text.exact {
+        sql.push(&format!("SELECT doc, weight FROM {tokens} WHERE token = "));
+        sql.bind(SqlValue::Text(word.clone()));
+        sql.push(" UNION ALL ");
+    }
+    match &text.prefix {
+        Some(prefix) => {
+            sql.push(&format!("SELECT doc, MAX(weight) AS weight FROM {tokens} WHERE token >= "));
+            sql.bind(SqlValue::Text(prefix.clone()));
+            if let Some(end) = prefix_successor(prefix) {
+                sql.push(" AND token < ");
+                sql.bind(SqlValue::Text(end));
+            }
+            sql.push(" GROUP BY doc");
+        }
+        None => sql.push(&format!("SELECT doc, weight FROM {tokens} WHERE FALSE")),
+    }
+    sql.push(&format!(") GROUP BY doc HAVING COUNT(*) = {}", text.len()));
+}
+
+fn push_where(sql: &mut Sql, table: &Table, filter: &Filter, scope: Option<&Scope>) {
+    sql.push(" WHERE ");
+    if let Some(scope) = scope {
+        sql.push_filter(table, &Filter::Eq(scope.path.clone(), scope.owner.clone()), false);
+        sql.push(" AND ");
+    }
+    sql.push_filter(table, filter, false);
+}
+
+fn push_order(sql: &mut Sql, keys: &[OrderKey]) {
+    sql.push(" ORDER BY ");
+    for (position, key) in keys.iter().enumerate() {
+        sql.push(if position == 0 { "" } else { ", " });
+        sql.push(&expression(key));
+        if key.direction() == Direction::Descending {
+            sql.push(" DESC");
+        }
+    }
+    sql.push(" LIMIT ? OFFSET ?");
+}
+
+fn push_same(sql: &mut Sql, key: &OrderKey, value: &Scalar) {
+    sql.push(&expression(key));
+    if value.is_null() {
+        return sql.push(" IS NULL");
+    }
+    sql.push(" = ");
+    sql.bind(sql_value(value));
+}
+
+fn expression(key: &OrderKey) -> String {
+    match key {
+        OrderKey::Rank => "r.rank".to_owned(),
+        OrderKey::Field(key) => Table::expression(&key.path),
+    }
+}
+
+fn is_nullable(key: &OrderKey) -> bool {
+    match key {
+        OrderKey::Rank => false,
+        OrderKey::Field(key) => !store_model::schema::HOST_MEMBERS.contains(&key.path.as_str()),
+    }
+}
