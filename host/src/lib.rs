@@ -1,10 +1,15 @@
 //! The Wares host.
 
+pub mod app;
+mod chain;
 pub mod cli;
 pub mod clock;
+pub mod codes;
 pub mod config;
 pub mod control;
+mod http;
 pub mod identity;
+pub mod plugin;
 pub mod seed;
 pub mod store;
 pub mod telemetry;

@@ -10,8 +10,10 @@
 mod backend;
 mod config;
 mod error;
+pub mod idempotency;
 pub mod jobs;
 mod sqlite;
+mod transaction;
 
 use std::{
     fmt,
@@ -29,6 +31,7 @@ use crate::clock::Clock;
 pub use self::{
     config::{EmbeddedConfig, StoreConfig},
     error::{CommitError, DeclareError, OpenError, ReadError, Unavailable},
+    transaction::{Actor, Answer, AnswerPlan, Content, EventPlan, Settled, Transaction},
 };
 
 /// The store. Clones share it.

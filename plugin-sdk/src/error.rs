@@ -63,6 +63,19 @@ impl Problem {
         problem
     }
 
+    /// 400: a query parameter has a value that its schema could not rule out.
+    pub fn invalid_parameter(name: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let mut problem = Self::new(400, "invalid_parameter").detail(message.clone());
+        problem.errors.push(FieldError::new(name, "invalid_parameter", message));
+        problem
+    }
+
+    /// 409: the resource is in the way of somebody else; worth a retry.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(409, "conflict").detail(detail)
+    }
+
     /// 409: the value at `pointer` is taken.
     pub fn already_exists(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         let message = message.into();
@@ -95,6 +108,21 @@ pub enum StoreError {
     Unavailable(String),
 }
 
+impl StoreError {
+    /// Which write of a commit was refused and why; `None` for every other failure.
+    pub fn refusal(&self) -> Option<(usize, &Refusal)> {
+        match self {
+            Self::Refused { write, reason } => Some((*write, reason)),
+            _ => None,
+        }
+    }
+
+    /// Whether a commit was refused because a value of the unique field `path` is taken.
+    pub fn is_taken(&self, path: &str) -> bool {
+        matches!(self.refusal(), Some((_, Refusal::Unique { path: at, .. })) if at == path)
+    }
+}
+
 impl From<StoreError> for Problem {
     /// The answer for failures that a handler does not treat itself.
     fn from(error: StoreError) -> Self {
@@ -118,9 +146,7 @@ fn refusal_problem(reason: Refusal) -> Problem {
         Refusal::NotFound => Problem::not_found(),
         Refusal::AlreadyExists => Problem::already_exists("/id", "A resource with this id exists."),
         Refusal::Version { expected, current } => Problem::version_conflict(expected, current),
-        Refusal::Guard => {
-            Problem::new(409, "conflict").detail("The resource is not in the state this needs.")
-        }
+        Refusal::Guard => Problem::conflict("The resource is not in the state this needs."),
         Refusal::Unique { path, value, .. } => {
             let value = match value {
                 Scalar::Text(text) => text,
@@ -137,4 +163,9 @@ fn refusal_problem(reason: Refusal) -> Problem {
 /// A dotted path as a JSON pointer.
 pub fn pointer_of(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!("/{}", path.replace('.', "/")) }
+}
+
+/// A member's name as a segment of a JSON pointer: `~` and `/` are escaped.
+pub fn escape(member: &str) -> String {
+    member.replace('~', "~0").replace('/', "~1")
 }

@@ -83,10 +83,10 @@ impl<P: Plugin> handler::Guest for Component<P> {
     }
 }
 
-/// Makes the plugin type the component's exports. Native builds ignore it, so that tests link.
+/// Makes the plugin type, named without a path, the component's exports. Native builds ignore it, so that tests link.
 #[macro_export]
 macro_rules! export_plugin {
-    ($plugin:ty) => {
+    ($plugin:ident) => {
         #[cfg(target_family = "wasm")]
         mod wares_component {
             type Exported = $crate::export::Component<super::$plugin>;

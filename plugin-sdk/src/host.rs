@@ -2,7 +2,7 @@
 
 use store_model::{Aggregate, AggregateRow, Document, Filter, Query};
 
-use crate::{commit::CommitRequest, error::StoreError};
+use crate::{commit::CommitRequest, error::StoreError, time::timestamp};
 
 /// Severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +71,4 @@ impl<'h> Context<'h> {
     pub fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         self.host.log(level, message, fields);
     }
-}
-
-/// RFC 3339 in UTC with milliseconds, the form in which the store compares times.
-pub fn timestamp(unix_ms: i64) -> String {
-    let moment = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    format!("{moment:.3}")
 }

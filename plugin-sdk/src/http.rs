@@ -2,10 +2,11 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use store_model::{Filter, SortKey};
+use store_model::{Document, Filter, SortKey};
 
 use crate::{
-    error::{FieldError, Problem},
+    error::{FieldError, Problem, escape},
+    host::RawPage,
     store::{Found, Stored},
 };
 
@@ -19,9 +20,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether the caller holds a permission such as `products:read`.
+    /// Whether the caller holds a permission such as `products:read`, by itself or as `products:*` or `*`.
     pub fn may(&self, permission: &str) -> bool {
-        self.permissions.iter().any(|held| held == permission || held == "*")
+        self.permissions.iter().any(|held| match held.strip_suffix('*') {
+            Some(prefix) => permission.starts_with(prefix) && (prefix.is_empty() || prefix.ends_with(':')),
+            None => held == permission,
+        })
     }
 }
 
@@ -134,15 +138,17 @@ fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
 
 /// A value that came from the client does not fit its type.
 pub(crate) fn path_problem(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
+    let mut pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
         serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),
-        serde_path_to_error::Segment::Map { key } => {
-            format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
-        }
+        serde_path_to_error::Segment::Map { key } => format!("{pointer}/{}", escape(key)),
         _ => pointer,
     });
     let message = error.inner().to_string();
     let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    // Serde blames the object for a member that is not there; the client looks for the member.
+    if let Some(missing) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        pointer = format!("{pointer}/{}", escape(missing));
+    }
     let code = if message.starts_with("unknown field") { "unknown_field" } else { "validation_failed" };
     Problem { code: code.to_owned(), ..Problem::validation(vec![FieldError::new(pointer, code, message)]) }
 }
@@ -174,7 +180,7 @@ impl Reply {
 
     /// 200 with ready JSON.
     pub fn bytes(body: Vec<u8>) -> Self {
-        Self::Response(Response { status: 200, headers: Vec::new(), body, version: None, page: None })
+        Self::Response(Response::new(body))
     }
 
     /// 200 with one resource.
@@ -185,6 +191,14 @@ impl Reply {
         }
     }
 
+    /// 200 with one resource that is JSON already.
+    ///
+    /// A stored document is JSON, so a handler that adds a computed member can copy the rest as bytes.
+    pub fn raw_resource(json: String, version: u64) -> Self {
+        let response = Response { version: Some(version), ..Response::new(json.into_bytes()) };
+        Self::Response(response)
+    }
+
     /// 200 with a page as a bare array; the host adds the paging headers.
     pub fn page<T, R: serde::Serialize>(found: Found<T>, shape: impl FnMut(Stored<T>) -> R) -> Self {
         let (next, total) = (found.next, found.total);
@@ -193,5 +207,55 @@ impl Reply {
             Self::Response(response) => Self::Response(Response { page: Some((next, total)), ..response }),
             Self::Committed => Self::Committed,
         }
+    }
+
+    /// 200 with a page of resources that are JSON already; `shape` writes one document to the end of the text.
+    pub fn raw_page<E>(
+        page: &RawPage,
+        mut shape: impl FnMut(&Document, &mut String) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut body = String::with_capacity(page.documents.iter().map(|it| it.json.len() + 256).sum());
+        body.push('[');
+        for (position, document) in page.documents.iter().enumerate() {
+            if position > 0 {
+                body.push(',');
+            }
+            shape(document, &mut body)?;
+        }
+        body.push(']');
+        let response =
+            Response { page: Some((page.next.clone(), page.total)), ..Response::new(body.into_bytes()) };
+        Ok(Self::Response(response))
+    }
+
+    /// Tells the response cache when this answer goes out of date by itself, such as at the end of a price window.
+    /// `None` means never. It travels as the header `valid-until`, which the host keeps to itself.
+    pub fn valid_until(mut self, moment: Option<String>) -> Self {
+        if let (Self::Response(response), Some(moment)) = (&mut self, moment) {
+            response.headers.push(("valid-until".to_owned(), moment));
+        }
+        self
+    }
+}
+
+impl Response {
+    fn new(body: Vec<u8>) -> Self {
+        Self { status: 200, headers: Vec::new(), body, version: None, page: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_held_singly_by_resource_or_all() {
+        let may = |held: &str, wanted: &str| {
+            Caller { permissions: vec![held.to_owned()], ..Caller::default() }.may(wanted)
+        };
+        assert!(may("*", "products:read") && may("products:*", "products:read"));
+        assert!(may("products:read", "products:read"));
+        assert!(!may("products:read", "products:write") && !may("products:*", "productsets:read"));
+        assert!(!may("prod*", "products:read"));
     }
 }

@@ -17,16 +17,19 @@ pub mod error;
 pub mod export;
 pub mod host;
 pub mod http;
+pub mod keys;
 #[cfg(not(target_family = "wasm"))]
 pub mod mock;
 pub mod money;
 pub mod patch;
 pub mod router;
 pub mod schema;
+pub mod slug;
 pub mod store;
+pub mod time;
 
 pub use commit::{Commit, WriteRef};
-pub use descriptor::{Collection, Permission};
+pub use descriptor::{Capability, Collection, Permission};
 pub use error::{FieldError, Problem, StoreError};
 pub use export::Plugin;
 pub use host::{Context, Level};
@@ -39,8 +42,8 @@ pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
 pub use serde_json::{self, Value, json};
 pub use store_model::{
-    Access, Aggregate, AggregateRow, Direction, FieldKind, FieldOperation, Filter, GroupKey, Measure, Query,
-    Scalar, SortKey,
+    Access, Aggregate, AggregateRow, Direction, Document, FieldKind, FieldOperation, Filter, GroupKey,
+    Measure, Query, Refusal, Scalar, SortKey,
 };
 
 /// The result of a handler.

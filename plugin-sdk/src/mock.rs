@@ -1,6 +1,10 @@
 //! A host for native tests: the reference model of the store, a clock that stands still, and a record of what the
 //! handler did.
 
+mod descriptor;
+
+pub use descriptor::descriptor_faults;
+
 use std::cell::{Cell, RefCell};
 
 use serde_json::{Map, Value};
@@ -13,7 +17,8 @@ use crate::{
     Plugin, Problem, Reply, Request,
     commit::{AnswerRequest, CommitRequest, Content, OperationRequest, WriteRequest},
     error::StoreError,
-    host::{Host, Level, RawPage, timestamp},
+    host::{Host, Level, RawPage},
+    time::timestamp,
 };
 
 /// An event that a commit carried.
@@ -41,7 +46,12 @@ pub struct MockHost {
     events: RefCell<Vec<RecordedEvent>>,
     answer: RefCell<Option<RecordedAnswer>>,
     log: RefCell<Vec<String>>,
+    config: RefCell<Vec<u8>>,
+    acts: RefCell<Vec<Option<Act>>>,
 }
+
+/// What somebody else does in the middle of a call.
+type Act = Box<dyn FnOnce(&MockHost)>;
 
 impl MockHost {
     /// A host with the plugin's collections, at 2026-01-01T00:00:00Z.
@@ -54,6 +64,8 @@ impl MockHost {
             events: RefCell::default(),
             answer: RefCell::default(),
             log: RefCell::default(),
+            config: RefCell::default(),
+            acts: RefCell::default(),
         };
         host.declare(P::collections());
         host
@@ -61,13 +73,54 @@ impl MockHost {
 
     /// Adds collections of other plugins.
     pub fn declare(&self, collections: Vec<crate::Collection>) {
-        for collection in collections {
-            let schema = collection.schema();
+        let schemas: Vec<_> = collections.iter().map(crate::Collection::schema).collect();
+        for schema in &schemas {
             self.prefixes.borrow_mut().push((schema.name.clone(), schema.id_prefix.clone()));
-            if let Err(error) = self.store.borrow_mut().declare(schema) {
-                panic!("the plugin declares a collection that the store refuses: {error}");
-            }
         }
+        if let Err(error) = self.store.borrow_mut().declare(schemas) {
+            panic!("the plugin declares collections that the store refuses: {error}");
+        }
+    }
+
+    /// Sets the plugin's configuration for the calls that follow.
+    pub fn configure(&self, config: &Value) {
+        *self.config.borrow_mut() = config.to_string().into_bytes();
+    }
+
+    /// Puts a document into a collection, as another plugin would.
+    pub fn put(&self, collection: &str, id: &str, document: &Value) {
+        let mut commit = crate::Context::new(self, b"").commit();
+        commit.insert_with_id(collection, id, document);
+        if let Err(error) = commit.apply() {
+            panic!("the store refuses the document: {error:?}");
+        }
+    }
+
+    /// A stored document, with what the host keeps in it.
+    pub fn document(&self, collection: &str, id: &str) -> Option<Value> {
+        let document = self.get_many(collection, &[id.to_owned()]).ok()?.into_iter().next().flatten()?;
+        serde_json::from_str(&document.json).ok()
+    }
+
+    /// Lets somebody else act between the reads and a commit of the next call: `act` runs right before the commit
+    /// number `commit`, counted from 0. Commits that `act` makes itself are not counted.
+    pub fn before_commit(&self, commit: usize, act: impl FnOnce(&MockHost) + 'static) {
+        let mut acts = self.acts.borrow_mut();
+        if acts.len() <= commit {
+            acts.resize_with(commit + 1, || None);
+        }
+        acts[commit] = Some(Box::new(act));
+    }
+
+    fn interleave(&self) {
+        let mut acts = self.acts.take();
+        if acts.is_empty() {
+            return;
+        }
+        if let Some(act) = acts.remove(0) {
+            act(self);
+        }
+        *self.acts.borrow_mut() = acts;
     }
 
     /// Moves the clock.
@@ -78,7 +131,8 @@ impl MockHost {
     /// Calls an operation of the plugin.
     pub fn call<P: Plugin>(&self, request: Request) -> Result<Reply, Problem> {
         self.answer.borrow_mut().take();
-        crate::export::call::<P>(self, b"", request)
+        let config = self.config.borrow().clone();
+        crate::export::call::<P>(self, &config, request)
     }
 
     /// The answer of the last call: what it returned, or what went with its last commit.
@@ -189,6 +243,7 @@ impl Host for MockHost {
     }
 
     fn commit(&self, commit: CommitRequest) -> Result<Vec<Option<Document>>, StoreError> {
+        self.interleave();
         let writes =
             commit.writes.into_iter().map(|write| self.write(write)).collect::<Result<Vec<_>, _>>()?;
         let request = store_model::Commit { writes, now: timestamp(self.now_ms.get()) };

@@ -33,6 +33,22 @@ pub fn merged<T: serde::Serialize + serde::de::DeserializeOwned>(
     serde_path_to_error::deserialize(value).map_err(crate::http::path_problem)
 }
 
+/// A stored document changed by a merge patch, as the type of a request body: the members that the host keeps are
+/// left out. A 422 with a pointer when the result does not fit.
+pub fn merged_document<T: serde::de::DeserializeOwned>(
+    document: &store_model::Document,
+    patch: Value,
+) -> Result<T, crate::Problem> {
+    let mut members: Map<String, Value> = serde_json::from_str(&document.json)
+        .map_err(|error| crate::Problem::new(502, "plugin_failed").detail(error.to_string()))?;
+    for kept in ["id", "version", "createdAt", "updatedAt"] {
+        members.shift_remove(kept);
+    }
+    let mut value = Value::Object(members);
+    merge(&mut value, patch);
+    serde_path_to_error::deserialize(value).map_err(crate::http::path_problem)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

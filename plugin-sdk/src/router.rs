@@ -208,24 +208,35 @@ impl Route<'_> {
     }
 
     /// The body, checked against the schema of `T` before the handler runs.
-    pub fn body<T: JsonSchema>(self, example: Option<serde_json::Value>) -> Self {
+    pub fn body<T: JsonSchema>(self) -> Self {
         self.with(|route, schemas| {
-            route.request = Some(BodyDescription {
-                media_type: "application/json",
-                schema: schemas.schema::<T>().to_string(),
-                example: example.map(|example| example.to_string()),
-            });
+            let schema = schemas.schema::<T>().to_string();
+            route.request = Some(BodyDescription { media_type: "application/json", schema, example: None });
         })
     }
 
     /// A JSON Merge Patch of `T` as the body.
-    pub fn merge_patch<T: JsonSchema>(self, example: Option<serde_json::Value>) -> Self {
+    pub fn merge_patch<T: JsonSchema>(self) -> Self {
         self.with(|route, schemas| {
-            route.request = Some(BodyDescription {
-                media_type: "application/merge-patch+json",
-                schema: schemas.patch::<T>().to_string(),
-                example: example.map(|example| example.to_string()),
-            });
+            let schema = schemas.patch::<T>().to_string();
+            route.request =
+                Some(BodyDescription { media_type: "application/merge-patch+json", schema, example: None });
+        })
+    }
+
+    /// An example of the body that was declared last: the request's after [`body`](Self::body) and
+    /// [`merge_patch`](Self::merge_patch), the response's after [`returns`](Self::returns).
+    ///
+    /// A function, because only `describe` needs examples: calls do not pay for building them.
+    pub fn example(self, example: impl FnOnce() -> serde_json::Value) -> Self {
+        self.with(|route, _| {
+            let last = match route.responses.last_mut() {
+                Some((_, _, body)) => body.as_mut(),
+                None => route.request.as_mut(),
+            };
+            if let Some(body) = last {
+                body.example = Some(example().to_string());
+            }
         })
     }
 
@@ -278,5 +289,39 @@ impl Route<'_> {
             change(route, schemas);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn handler(_: &Context<'_>, _: Request) -> Result<Reply, Problem> {
+        Ok(Reply::ok(&json!(null)))
+    }
+
+    #[test]
+    fn an_example_belongs_to_the_body_declared_last() {
+        let mut router = Router::describe();
+        router
+            .post("/things/{id}", "makeThing", handler)
+            .body::<String>()
+            .example(|| json!("asked"))
+            .returns::<String>(201, "Made.")
+            .example(|| json!("answered"));
+        let (routes, _) = router.into_description();
+        let answered = routes[0].responses[0].2.as_ref().and_then(|body| body.example.clone());
+        assert_eq!(answered.as_deref(), Some(r#""answered""#));
+        let asked = routes[0].request.as_ref().and_then(|body| body.example.clone());
+        assert_eq!(asked.as_deref(), Some(r#""asked""#));
+    }
+
+    #[test]
+    fn a_call_builds_no_examples() {
+        let mut router = Router::dispatch("makeThing");
+        router.post("/things", "makeThing", handler).body::<String>().example(|| panic!("built"));
+        assert!(router.into_handler().is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! JSON Schemas of the types in a plugin's routes.
 
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 /// Collects the schemas that a plugin's routes name.
@@ -25,17 +25,19 @@ impl Schemas {
         self.generator.subschema_for::<T>().to_value()
     }
 
-    /// The schema of a JSON Merge Patch for `T`: every member optional and nullable, arrays whole.
+    /// The schema of a JSON Merge Patch for `T`: every member optional and nullable, arrays whole. It is named after
+    /// the resource: `ProductPatch` for `Product` and for `ProductInput`.
     pub fn patch<T: JsonSchema>(&mut self) -> Value {
         self.schema::<T>();
-        let name = format!("{}Patch", T::schema_name());
+        let resource = T::schema_name();
+        let resource = resource.strip_suffix("Input").unwrap_or(&resource);
+        let name = format!("{resource}Patch");
         if !self.patches.contains_key(&name) {
             let definition = self.generator.definitions().get(T::schema_name().as_ref()).cloned();
             let mut patch = definition.unwrap_or_else(|| json!({}));
             loosen(&mut patch);
             patch["description"] = json!(format!(
-                "A JSON Merge Patch (RFC 7396) of {}: members that are given replace, null removes.",
-                T::schema_name()
+                "A JSON Merge Patch (RFC 7396) of {resource}: members that are given replace, null removes.",
             ));
             self.patches.insert(name.clone(), patch);
         }
@@ -54,6 +56,33 @@ impl Schemas {
         all.sort();
         all
     }
+}
+
+/// For `#[schemars(transform = …)]` on a request type: adds the members that the host keeps, read-only, so that a
+/// resource can be sent back as it was read. The type itself needs no such members, because the host removes them
+/// before the handler runs.
+pub fn kept_members(schema: &mut Schema) {
+    add_read_only(schema, "id", json!({"type": "string"}));
+    add_read_only(schema, "version", json!({"type": "integer"}));
+    add_read_only(schema, "createdAt", json!({"type": "string", "format": "date-time"}));
+    add_read_only(schema, "updatedAt", json!({"type": "string", "format": "date-time"}));
+}
+
+/// Adds a read-only member to the schema of a request type.
+pub fn add_read_only(schema: &mut Schema, name: &str, mut member: Value) {
+    member["readOnly"] = json!(true);
+    let properties = schema.ensure_object().entry("properties").or_insert_with(|| json!({}));
+    properties[name] = member;
+}
+
+/// For `#[schemars(transform = …)]` on a response type: every member is always there, also one that may be null.
+pub fn all_required(schema: &mut Schema) {
+    let names: Vec<Value> = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .map(|properties| properties.keys().map(|name| json!(name)).collect())
+        .unwrap_or_default();
+    schema.insert("required".to_owned(), Value::Array(names));
 }
 
 /// Makes an object schema fit for merge patches.

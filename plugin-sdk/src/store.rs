@@ -1,12 +1,12 @@
 //! Typed reads. Writes are in [`commit`](crate::commit).
 
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use store_model::{Aggregate, AggregateRow, Document, Filter, Query};
 
 use crate::{
     commit::Commit,
     error::StoreError,
-    host::{Context, Level},
+    host::{Context, Level, RawPage},
 };
 
 /// A document read from the store.
@@ -59,6 +59,15 @@ impl<'h> Context<'h> {
             .collect()
     }
 
+    /// The documents with these ids as the store keeps them, in order. At most 1 000.
+    pub fn get_many_raw(
+        &self,
+        collection: &str,
+        ids: &[String],
+    ) -> Result<Vec<Option<Document>>, StoreError> {
+        self.host.get_many(collection, ids)
+    }
+
     /// The documents that match.
     pub fn find<T: DeserializeOwned>(&self, collection: &str, query: &Query) -> Result<Found<T>, StoreError> {
         let page = self.host.find(collection, query)?;
@@ -68,6 +77,11 @@ impl<'h> Context<'h> {
             .map(|document| self.decode(collection, document))
             .collect::<Result<_, _>>()?;
         Ok(Found { items, next: page.next, total: page.total })
+    }
+
+    /// The documents that match, as the store keeps them.
+    pub fn find_raw(&self, collection: &str, query: &Query) -> Result<RawPage, StoreError> {
+        self.host.find(collection, query)
     }
 
     /// The first document that matches.
@@ -104,19 +118,28 @@ impl<'h> Context<'h> {
         Commit::new(self.host)
     }
 
-    fn decode<T: DeserializeOwned>(
+    /// A document as `T`, which may borrow from it: a type that names a few members skips the rest.
+    pub fn read<'d, T: Deserialize<'d>>(
         &self,
         collection: &str,
-        document: Document,
-    ) -> Result<Stored<T>, StoreError> {
-        let data = serde_json::from_str(&document.json).map_err(|error| {
+        document: &'d Document,
+    ) -> Result<T, StoreError> {
+        serde_json::from_str(&document.json).map_err(|error| {
             self.log(
                 Level::Error,
                 "A stored document does not fit its type",
                 &[("collection", collection), ("document", &document.id), ("cause", &error.to_string())],
             );
             StoreError::Unavailable(format!("document {} of {collection} cannot be read", document.id))
-        })?;
+        })
+    }
+
+    fn decode<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        document: Document,
+    ) -> Result<Stored<T>, StoreError> {
+        let data = self.read(collection, &document)?;
         Ok(Stored { id: document.id, version: document.version, data })
     }
 }

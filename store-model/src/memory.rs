@@ -173,15 +173,7 @@ mod tests {
     };
 
     fn write(id: &str, operation: Operation) -> Write {
-        Write {
-            collection: "things".to_owned(),
-            id: id.to_owned(),
-            operation,
-            expected_version: None,
-            guard: None,
-            scope: None,
-            embeds: Vec::new(),
-        }
+        Write::new("things", id, operation)
     }
 
     #[test]

@@ -12,6 +12,11 @@ pub struct Commit {
     pub now: String,
 }
 
+/// One change of one document.
+///
+/// Checked in this order, alike on every backend: existence (others' documents do not exist), version,
+/// guard, the result's kinds, the result's owner, uniqueness. An insert has neither version nor guard, and
+/// what it inserts must belong to the owner of the scope.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
     pub collection: String,
@@ -25,6 +30,21 @@ pub struct Write {
     pub scope: Option<Scope>,
     /// Members to fill from the results of earlier writes of the commit (`Insert` and `Replace` only).
     pub embeds: Vec<Embed>,
+}
+
+impl Write {
+    /// A write without conditions.
+    pub fn new(collection: impl Into<String>, id: impl Into<String>, operation: Operation) -> Self {
+        Self {
+            collection: collection.into(),
+            id: id.into(),
+            operation,
+            expected_version: None,
+            guard: None,
+            scope: None,
+            embeds: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

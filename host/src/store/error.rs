@@ -56,6 +56,23 @@ pub enum CommitError {
     Unavailable(#[source] Unavailable),
 }
 
+impl CommitError {
+    /// The same error once more, for a second one who waits; causes become text.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Refused(refused) => Self::Refused(refused.clone()),
+            Self::Unavailable(Unavailable::Overloaded) => Self::Unavailable(Unavailable::Overloaded),
+            Self::Unavailable(Unavailable::Closed) => Self::Unavailable(Unavailable::Closed),
+            Self::Unavailable(Unavailable::Full(cause)) => {
+                Self::Unavailable(Unavailable::Full(cause.to_string().into()))
+            }
+            Self::Unavailable(Unavailable::Failed(cause)) => {
+                Self::Unavailable(Unavailable::Failed(cause.to_string().into()))
+            }
+        }
+    }
+}
+
 /// Why collections were not declared: nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclareError {

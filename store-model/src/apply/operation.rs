@@ -9,6 +9,9 @@ use crate::{
     write::{FieldOperation, Refusal},
 };
 
+/// The object that holds a member, and the member's name.
+type Place<'a, 'p> = (&'a mut Map<String, Value>, &'p str);
+
 pub(super) fn apply(document: &mut Map<String, Value>, operation: &FieldOperation) -> Result<(), Refusal> {
     match operation {
         FieldOperation::Set { path, value } => {
@@ -56,7 +59,7 @@ pub(super) fn apply(document: &mut Map<String, Value>, operation: &FieldOperatio
 fn parent_made<'a, 'p>(
     document: &'a mut Map<String, Value>,
     path: &'p str,
-) -> Result<(&'a mut Map<String, Value>, &'p str), Refusal> {
+) -> Result<Place<'a, 'p>, Refusal> {
     let (way, last) = split(path)?;
     let mut object = document;
     for segment in way {
@@ -73,7 +76,7 @@ fn parent_made<'a, 'p>(
 fn parent<'a, 'p>(
     document: &'a mut Map<String, Value>,
     path: &'p str,
-) -> Result<Option<(&'a mut Map<String, Value>, &'p str)>, Refusal> {
+) -> Result<Option<Place<'a, 'p>>, Refusal> {
     let (way, last) = split(path)?;
     let mut object = document;
     for segment in way {

@@ -11,8 +11,11 @@ use crate::{
 
 pub(super) struct Undoable<'a> {
     collections: &'a mut HashMap<String, Collection>,
-    before: Vec<(String, String, Option<Map<String, Value>>)>,
+    before: Vec<Before>,
 }
+
+/// What a collection held under an id.
+type Before = (String, String, Option<Map<String, Value>>);
 
 impl<'a> Undoable<'a> {
     pub(super) fn new(collections: &'a mut HashMap<String, Collection>) -> Self {

@@ -43,7 +43,7 @@ impl Fault {
         )
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         match self {
             Self::Sql(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             Self::Shared(fault) => fault.is_full(),

@@ -100,6 +100,17 @@ fn check_header(directory: &Path, file: &Path) -> Result<(), OpenError> {
     if !header.starts_with(MAGIC) {
         return Err(OpenError::Damaged { file: file.to_owned(), reason: "the header is damaged".to_owned() });
     }
+    // SQLite reads zeroes where the last page is cut off, and its checks look at the structure only. While
+    // there is a WAL the file may be short for a good reason.
+    let length = fs::metadata(file).map_err(unusable)?.len();
+    let page_size = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        size => u64::from(size).max(512),
+    };
+    let pages = u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]]));
+    if wal == 0 && (length % page_size != 0 || length < pages * page_size) {
+        return Err(OpenError::Damaged { file: file.to_owned(), reason: "the file is cut off".to_owned() });
+    }
     Ok(())
 }
 

@@ -1,1 +1,181 @@
-//! .
+//! What only this backend can show: query plans, a full disk, a full queue, abandoned queries.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+use store_model::{
+    Access, CollectionSchema, Commit, Field, Filter, Index, Operation, Query, SortKey, TextField, Write,
+    validate::check_query,
+};
+use tempfile::TempDir;
+
+use super::{Sqlite, page};
+use crate::store::{
+    backend::Backend,
+    config::EmbeddedConfig,
+    error::{CommitError, ReadError, Unavailable},
+};
+
+fn schema() -> CollectionSchema {
+    CollectionSchema {
+        fields: vec![
+            Field::integer("n", Access::Index),
+            Field::text("slug", Access::Unique),
+            Field::text("state", Access::Scan),
+            Field::text("variants.sku", Access::Unique).multi(),
+        ],
+        indexes: vec![Index { fields: vec!["state".to_owned(), "createdAt".to_owned()] }],
+        text: vec![TextField { path: "name".to_owned(), weight: 10 }],
+        ..CollectionSchema::new("things", "thing")
+    }
+}
+
+async fn open(change: impl FnOnce(&mut EmbeddedConfig)) -> (Sqlite, TempDir) {
+    let directory = TempDir::new().unwrap();
+    let mut config = EmbeddedConfig { directory: directory.path().to_owned(), ..EmbeddedConfig::default() };
+    change(&mut config);
+    let store = Sqlite::open(config).await.unwrap();
+    store.declare(vec![schema()]).await.unwrap();
+    (store, directory)
+}
+
+fn commit(id: &str, operation: Operation) -> Commit {
+    let write = Write::new("things", id, operation);
+    Commit { writes: vec![write], now: "2026-11-23T09:00:00.000Z".to_owned() }
+}
+
+fn insert(id: &str, bytes: usize) -> Commit {
+    let body = json!({"slug": id, "blob": "x".repeat(bytes)});
+    commit(id, Operation::Insert(body.as_object().cloned().unwrap()))
+}
+
+/// The plans of all statements of a page, a line for each step.
+fn plan(store: &Sqlite, query: &Query) -> String {
+    let table = store.table("things").unwrap();
+    let prepared = check_query(&table.schema, query).unwrap();
+    let reader = store.readers.reader().unwrap();
+    let mut steps = Vec::new();
+    for sql in page::page_statements(&table, query, &prepared) {
+        let text = format!("EXPLAIN QUERY PLAN {}", sql.text);
+        let mut statement = reader.connection().prepare(&text).unwrap();
+        for (position, value) in sql.params.iter().enumerate() {
+            statement.raw_bind_parameter(position + 1, value).unwrap();
+        }
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get::<_, String>(3).unwrap());
+        }
+    }
+    steps.join("\n")
+}
+
+#[tokio::test]
+async fn the_main_queries_use_their_indexes() {
+    let (store, _directory) = open(|_| {}).await;
+    let filtered = |filter| Query { filter, ..Query::default() };
+    let cursor = |sort: Vec<SortKey>, position: &[store_model::Scalar]| {
+        let query = Query { sort, ..Query::default() };
+        Query { cursor: Some(store_model::cursor::encode("things", &query, position)), ..query }
+    };
+    let after = cursor(vec![SortKey::ascending("n")], &[5.into(), "x".into()]);
+    let after_null = cursor(vec![SortKey::ascending("n")], &[store_model::Scalar::Null, "x".into()]);
+    let at = "2026-11-23T09:00:00.000Z";
+    let newest = cursor(vec![SortKey::descending("createdAt")], &[at.into(), "x".into()]);
+    let by_state =
+        Query { sort: vec![SortKey::ascending("createdAt")], ..filtered(Filter::eq("state", "new")) };
+    let text = Query { text: Some("red sho".to_owned()), ..Query::default() };
+    let cases = [
+        (filtered(Filter::eq("id", "a")), "(id=?)"),
+        (filtered(Filter::eq("n", 5)), "index_things:n (<expr>=?)"),
+        (filtered(Filter::eq("slug", "a")), "index_things:slug (<expr>=?)"),
+        (
+            filtered(Filter::Prefix("slug".to_owned(), "a".to_owned())),
+            "index_things:slug (<expr>>? AND <expr><?)",
+        ),
+        (filtered(Filter::In("n".to_owned(), vec![1.into(), 2.into()])), "index_things:n (<expr>=?)"),
+        (filtered(Filter::eq("variants.sku", "a")), "multi_things:variants.sku USING PRIMARY KEY (value=?)"),
+        (by_state, "index_things:state,createdAt  (<expr>=?)"),
+        (after, "index_things:n (<expr>=? AND id>?)"),
+        (after_null, "index_things:n (<expr>=? AND id>?)"),
+        (newest, "index_things:createdAt (<expr><?)"),
+        (text, "text_things USING PRIMARY KEY (token=?)"),
+    ];
+    for (query, expected) in cases {
+        let plan = plan(&store, &query);
+        assert!(plan.contains(expected), "expected {expected} in\n{plan}");
+        // The whole collection is never read.
+        assert!(!plan.contains("SCAN d\n") && !plan.ends_with("SCAN d"), "{plan}");
+    }
+    let sorted = Query { sort: vec![SortKey::ascending("n")], ..Query::default() };
+    assert_eq!(plan(&store, &sorted), "SCAN d USING INDEX index_things:n");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_heals() {
+    let (store, _directory) = open(|config| config.max_pages = 150).await;
+    let mut stored = Vec::new();
+    let full = loop {
+        let id = format!("t{}", stored.len());
+        match store.commit(insert(&id, 20_000)).await {
+            Ok(_) => stored.push(id),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, CommitError::Unavailable(Unavailable::Full(_))), "{full:?}");
+    assert!(stored.len() > 5);
+    let lost = format!("t{}", stored.len());
+    let documents = store.get_many("things", &[stored[0].clone(), lost], None).await.unwrap();
+    assert!(documents[0].is_some() && documents[1].is_none());
+    // Space comes back.
+    store.commit(commit(&stored[0], Operation::Delete)).await.unwrap();
+    store.commit(insert("again", 15_000)).await.unwrap();
+    assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let (store, _directory) = open(|config| config.write_queue = 1).await;
+    let store = Arc::new(store);
+    let commits: Vec<_> = (0..200).map(|number| insert(&format!("t{number}"), 1_000)).collect();
+    let results =
+        futures_util::future::join_all(commits.into_iter().map(|commit| store.commit(commit))).await;
+    let overloaded =
+        |result: &Result<_, _>| matches!(result, Err(CommitError::Unavailable(Unavailable::Overloaded)));
+    let accepted = results.iter().filter(|result| result.is_ok()).count();
+    assert!(accepted > 0);
+    assert_eq!(results.iter().filter(|result| overloaded(result)).count(), 200 - accepted);
+    let counted = store.count("things", &Filter::all(), None).await.unwrap();
+    assert_eq!(counted, accepted as u64);
+}
+
+#[tokio::test]
+async fn a_commit_runs_to_its_end_without_its_caller() {
+    let (store, _directory) = open(|_| {}).await;
+    let mut abandoned = store.commit(insert("a", 10));
+    // One poll queues the commit; nobody waits for the answer.
+    assert!(futures_util::poll!(&mut abandoned).is_pending());
+    drop(abandoned);
+    store.commit(insert("b", 10)).await.unwrap();
+    let documents = store.get_many("things", &["a".to_owned()], None).await.unwrap();
+    assert!(documents[0].is_some());
+}
+
+#[tokio::test]
+async fn an_abandoned_query_stops_and_frees_its_place() {
+    let (store, _directory) = open(|config| config.readers = 1).await;
+    for number in 0..8 {
+        store.commit(insert(&format!("t{number}"), 10)).await.unwrap();
+    }
+    // A query without an end in sight: every document with every other, many times over.
+    let endless = store.query(|connection, _| {
+        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n";
+        let endless: i64 = connection.query_row(sql, [], |row| row.get(0)).map_err(super::Fault::from)?;
+        Ok(endless)
+    });
+    let abandoned = tokio::time::timeout(Duration::from_millis(50), endless).await;
+    assert!(abandoned.is_err());
+    // The only place is free again, and the next user of the connection is not interrupted.
+    assert_eq!(store.count("things", &Filter::all(), None).await.unwrap(), 8);
+    let unknown = store.count("nowhere", &Filter::all(), None).await.unwrap_err();
+    assert!(matches!(unknown, ReadError::Query(_)));
+}

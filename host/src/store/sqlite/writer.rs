@@ -183,7 +183,12 @@ impl WriterThread {
             None => answer(pending),
             Some(fault) => {
                 self.roll_back();
+                let full = fault.is_full();
                 answer_fault(pending, fault);
+                if full {
+                    // The WAL may be what fills the disk, and its pages have a place in the database already.
+                    self.checkpoint("TRUNCATE");
+                }
                 (0, 0)
             }
         };

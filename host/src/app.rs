@@ -1,0 +1,262 @@
+//! The application: the only place that builds and owns the store, identity and plugins.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::{
+    chain::chain,
+    cli::Application,
+    clock::Clock,
+    config::{Config, Environment},
+    http::{self, ApiCall, InFlightKeys, Payload},
+    identity::{Identity, IdentityError},
+    plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
+    seed::{SystemApi, SystemApiError},
+    store::{DeclareError, OpenError, Store, StoreConfig, idempotency},
+};
+
+/// A running host. Clones share it.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    api_base: String,
+    store: Store,
+    identity: Identity,
+    runtime: Arc<PluginRuntime>,
+    plugins: Plugins,
+    in_flight: InFlightKeys,
+    stopping: AtomicBool,
+}
+
+/// Why the host did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the store does not open")]
+    Store(#[source] OpenError),
+    #[error("the host's collections cannot be made")]
+    Collections(#[source] DeclareError),
+    #[error("identity cannot be set up")]
+    Identity(#[source] IdentityError),
+    #[error("the plugin engine does not start: {0}")]
+    Engine(String),
+    #[error("the cache of compiled plugins in {directory} cannot be used")]
+    Cache {
+        directory: std::path::PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the plugins cannot be loaded")]
+    Plugins(#[source] ReloadError),
+}
+
+/// One thing that readiness depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub name: &'static str,
+    pub passes: bool,
+    pub note: String,
+}
+
+impl App {
+    /// Opens the store, sets up identity and loads the plugins.
+    ///
+    /// # Errors
+    /// What keeps the host from serving. A plugin that is refused does not.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let store = Store::open(StoreConfig::embedded(&config.store.data_dir), clock)
+            .await
+            .map_err(StartError::Store)?;
+        let mut collections = idempotency::host_collections();
+        collections.extend(plugin::host_collections());
+        store.collections_declare_host(collections).await.map_err(StartError::Collections)?;
+        let identity = Identity::open(store.clone(), &config.auth).await.map_err(StartError::Identity)?;
+        let runtime = PluginRuntime::new(&config.plugins, store.clone())
+            .map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let runtime = Arc::new(runtime);
+        let directory = config.store.data_dir.join("compiled");
+        let aot = AotCache::open(&directory).map_err(|source| StartError::Cache { directory, source })?;
+        let policy = match config.environment {
+            Environment::Development => DirectoryPolicy::Decides,
+            Environment::Staging | Environment::Production => DirectoryPolicy::Proposes,
+        };
+        let plugins = Plugins::start(runtime.clone(), Some(Arc::new(aot)), config.plugins.clone(), policy)
+            .await
+            .map_err(StartError::Plugins)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                api_base: format!("/api/{}", config.server.api_version),
+                config,
+                store,
+                identity,
+                runtime,
+                plugins,
+                in_flight: InFlightKeys::default(),
+                stopping: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Serves until `shutdown`, then drains what runs.
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let stopping = async {
+            shutdown.await;
+            self.inner.stopping.store(true, Ordering::Relaxed);
+        };
+        http::serve(listener, http::router(self.clone()), &self.inner.config.server, stopping).await
+    }
+
+    /// Lets queued commits end and closes the store. What comes later is refused as unavailable.
+    pub async fn close(&self) {
+        self.store().clone().close().await;
+    }
+
+    /// A request of the host itself, with every right, through the same path as any other.
+    pub async fn system_request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
+            None => (path.to_owned(), None),
+        };
+        let request_id: Arc<str> = Arc::from(self.store().id_new("req"));
+        let call = ApiCall {
+            method: Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET),
+            path: path.clone(),
+            query,
+            headers,
+            body: Payload::Ready(body.map(|body| body.to_string()).unwrap_or_default().into()),
+            request_id: request_id.clone(),
+            caller: Some(Caller::system()),
+        };
+        match http::dispatch(self, call).await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
+                (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+            }
+            Err(error) => error.into_document(&path, &request_id),
+        }
+    }
+
+    /// What plugins run, what was refused and why.
+    pub fn plugins_report(&self) -> Value {
+        let generation = self.inner.plugins.current();
+        let plugins: Vec<Value> = generation
+            .plugins
+            .values()
+            .map(|plugin| {
+                let descriptor = &plugin.prepared.descriptor;
+                json!({
+                    "id": plugin.id(),
+                    "version": plugin.version(),
+                    "title": descriptor.title,
+                    "digest": plugin.prepared.digest,
+                    "sizeBytes": plugin.prepared.size_bytes,
+                    "state": if plugin.is_failing() { "failing" } else { "active" },
+                    "routes": descriptor.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect::<Vec<_>>(),
+                    "collections": descriptor.collections.iter().map(|it| &it.name).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        json!({ "generation": generation.id, "plugins": plugins, "refused": self.inner.plugins.report().refused })
+    }
+
+    /// Whether this host should get traffic.
+    pub async fn readiness(&self) -> Vec<Check> {
+        let store = self.store().document_get_many("_plugin_sets", &["set_active".to_owned()], None).await;
+        let generation = self.plugins().current();
+        let stopping = self.inner.stopping.load(Ordering::Relaxed);
+        vec![
+            Check {
+                name: "store",
+                passes: store.is_ok(),
+                note: store.err().map(|error| chain(&error)).unwrap_or_default(),
+            },
+            Check {
+                name: "plugins",
+                passes: !generation.plugins.is_empty(),
+                note: format!("generation {} with {} plugins", generation.id, generation.plugins.len()),
+            },
+            Check { name: "running", passes: !stopping, note: String::new() },
+        ]
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Such as `/api/v1`.
+    pub fn api_base(&self) -> &str {
+        &self.inner.api_base
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    pub fn plugins(&self) -> &Plugins {
+        &self.inner.plugins
+    }
+
+    pub fn runtime(&self) -> &PluginRuntime {
+        &self.inner.runtime
+    }
+
+    pub(crate) fn in_flight(&self) -> &InFlightKeys {
+        &self.inner.in_flight
+    }
+}
+
+impl SystemApi for App {
+    async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value), SystemApiError> {
+        Ok(self.system_request(method, path, body).await)
+    }
+}
+
+impl Application for App {
+    async fn start(config: Config, clock: Clock) -> Result<Self, anyhow::Error> {
+        Ok(Self::start(config, clock).await?)
+    }
+
+    async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), io::Error> {
+        self.serve(listener, shutdown).await
+    }
+
+    fn identity(&self) -> &Identity {
+        self.identity()
+    }
+
+    fn plugins_report(&self) -> Value {
+        self.plugins_report()
+    }
+
+    async fn stop(&self) {
+        self.close().await;
+    }
+}

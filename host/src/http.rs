@@ -1,0 +1,25 @@
+//! HTTP: the only module that knows axum and hyper.
+//!
+//! A request passes [`server`] → [`router`] → [`dispatch`] → a plugin, or one of the host's own endpoints in [`api`].
+//! Every refusal is an [`error::ApiError`].
+
+mod access;
+mod api;
+mod body;
+mod dispatch;
+mod error;
+mod health;
+mod idempotency;
+mod json;
+mod list_query;
+mod parameters;
+mod precondition;
+mod respond;
+mod router;
+mod server;
+
+pub(crate) use body::Payload;
+pub(crate) use dispatch::{ApiCall, dispatch};
+pub(crate) use idempotency::InFlightKeys;
+pub(crate) use router::router;
+pub(crate) use server::serve;

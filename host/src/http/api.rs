@@ -1,0 +1,3 @@
+//! Endpoints that belong to the host.
+
+pub(super) mod auth;

@@ -1,0 +1,92 @@
+//! Reading a request's body, and checking it against the route's schema.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, header},
+};
+use bytes::Bytes;
+
+use super::{
+    error::{ApiError, FieldProblem},
+    json,
+};
+use crate::{app::App, plugin::RouteEntry};
+
+/// A body that is read only when the route wants one.
+pub(crate) enum Payload {
+    Ready(Bytes),
+    Streaming(Body),
+}
+
+/// A body as it came and as the guest gets it.
+pub(super) struct CheckedBody {
+    pub(super) original: Bytes,
+    pub(super) checked: Vec<u8>,
+}
+
+pub(super) async fn checked(
+    app: &App,
+    entry: &RouteEntry,
+    headers: &HeaderMap,
+    payload: Payload,
+) -> Result<CheckedBody, ApiError> {
+    let Some(check) = &entry.body else {
+        // Nobody looks at it, so it may be of any type; it is read so that an idempotency key covers it.
+        let original = match (&entry.route.method[..], payload) {
+            ("GET", _) => Bytes::new(),
+            (_, payload) => read(app, payload).await?,
+        };
+        return Ok(CheckedBody { original, checked: Vec::new() });
+    };
+    check_content_type(headers, &check.media_type)?;
+    let original = read(app, payload).await?;
+    let mut value = json::parse(&original)?;
+    let stripped = check.strip_read_only(&mut value);
+    let violations = check.violations(&value);
+    if !violations.is_empty() {
+        let unknown = violations.iter().any(|violation| violation.code == "unknown_field");
+        let code = if unknown { "unknown_field" } else { "validation_failed" };
+        let fields = violations
+            .into_iter()
+            .map(|violation| FieldProblem {
+                pointer: violation.pointer,
+                code: violation.code.to_owned(),
+                message: violation.message,
+            })
+            .collect();
+        return Err(ApiError::new(code, "The request does not fit the schema.").fields(fields));
+    }
+    let checked = if stripped { value.to_string().into_bytes() } else { original.to_vec() };
+    Ok(CheckedBody { original, checked })
+}
+
+fn check_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || essence == wanted {
+        return Ok(());
+    }
+    Err(ApiError::new("unsupported_media_type", format!("Send the body as `{wanted}`.")))
+}
+
+/// Reads a body within the configured size and time.
+pub(super) async fn read(app: &App, payload: Payload) -> Result<Bytes, ApiError> {
+    let config = &app.config().server;
+    let body = match payload {
+        Payload::Ready(bytes) => return Ok(bytes),
+        Payload::Streaming(body) => body,
+    };
+    let limited = http_body_util::Limited::new(body, config.max_body_bytes);
+    let collected = http_body_util::BodyExt::collect(limited);
+    match tokio::time::timeout(Duration::from_millis(config.body_timeout_ms), collected).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(ApiError::new(
+            "payload_too_large",
+            format!("The body has more than {} bytes.", config.max_body_bytes),
+        )),
+        Ok(Err(_)) => Err(ApiError::new("malformed_json", "The body did not arrive whole.")),
+        Err(_elapsed) => Err(ApiError::new("request_timeout", "The body took too long to arrive.")),
+    }
+}

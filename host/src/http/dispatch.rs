@@ -1,0 +1,151 @@
+//! From a request below the API base to a plugin's handler and back.
+//!
+//! Everything a plugin must not be trusted with happens here, before a guest runs: authentication, the access rule,
+//! parameters, the body's schema, idempotency. After it: `ETag`, paging headers, 304.
+
+use std::sync::Arc;
+
+use axum::{
+    http::{HeaderMap, Method, header},
+    response::Response,
+};
+
+use super::{
+    access,
+    body::{self, Payload},
+    error::ApiError,
+    idempotency::{self, InFlight},
+    parameters, precondition,
+    respond::{Answered, respond},
+};
+use crate::{
+    app::App,
+    plugin::{Caller, CallerKind, Generation, Handled, HandlerRequest, HandlerResponse, Lookup, RouteEntry},
+    store::{Actor, Answer, Transaction},
+};
+
+/// A request below the API base.
+pub(crate) struct ApiCall {
+    pub(crate) method: Method,
+    /// Such as `/products/prod_1`, still percent-encoded.
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Payload,
+    pub(crate) request_id: Arc<str>,
+    /// Set for the host's own calls; otherwise the `Authorization` header tells.
+    pub(crate) caller: Option<Caller>,
+}
+
+/// Answers a request with the plugins of the current generation.
+///
+/// # Errors
+/// The problem to answer.
+pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiError> {
+    let generation = app.plugins().current();
+    let (entry, params) = find_route(&generation, &call)?;
+    let caller = match &call.caller {
+        Some(caller) => caller.clone(),
+        None => access::authenticate(app, &call.headers).await?,
+    };
+    access::check_access(&entry.route.access, &caller)?;
+    let params = parameters::path(params)?;
+    let (list, query) = parameters::query(&entry, call.query.as_deref())?;
+    let headers = parameters::headers(&entry, &call.headers)?;
+    let if_match = precondition::if_match(&call.headers)?;
+    let body = body::checked(app, &entry, &call.headers, call.body).await?;
+    let request = HandlerRequest { params, query, headers, body: body.checked, list, caller, if_match };
+    let full_path = match &call.query {
+        Some(query) => format!("{}?{query}", call.path),
+        None => call.path.clone(),
+    };
+    let answered =
+        answer(app, &entry, &call.headers, &full_path, &body.original, request, &call.request_id).await?;
+    Ok(respond(app, &entry, &call.headers, &full_path, answered))
+}
+
+fn find_route(
+    generation: &Generation,
+    call: &ApiCall,
+) -> Result<(Arc<RouteEntry>, Vec<(String, String)>), ApiError> {
+    // A HEAD is the GET without its body, which the server leaves out.
+    let method = if call.method == Method::HEAD { "GET" } else { call.method.as_str() };
+    match generation.lookup(method, &call.path) {
+        Lookup::Found { entry, params } => Ok((entry, params)),
+        Lookup::NotFound => Err(ApiError::not_found()),
+        Lookup::MethodNotAllowed(methods) => {
+            Err(ApiError::new("method_not_allowed", "The path does not answer this method.")
+                .header(header::ALLOW, &methods.join(", ")))
+        }
+    }
+}
+
+async fn answer(
+    app: &App,
+    entry: &RouteEntry,
+    headers: &HeaderMap,
+    full_path: &str,
+    original_body: &[u8],
+    request: HandlerRequest,
+    request_id: &Arc<str>,
+) -> Result<Answered, ApiError> {
+    let list = request.list.clone();
+    let anonymous = request.caller.kind == CallerKind::Anonymous;
+    let shape = |response: HandlerResponse, replayed: bool| Answered {
+        response,
+        list: list.clone(),
+        anonymous,
+        replayed,
+    };
+    let key = idempotency::key(app, entry, headers, full_path, original_body, &request.caller)?;
+    let _in_flight: Option<InFlight> = match &key {
+        Some(key) => Some(app.in_flight().enter(key)?),
+        None => None,
+    };
+    let key = match key {
+        Some(key) => match idempotency::look_up(app, key).await? {
+            idempotency::Known::New(key) => Some(key),
+            idempotency::Known::Answered(answer) => return Ok(shape(answer.into(), true)),
+        },
+        None => None,
+    };
+    let transaction = Transaction::new(
+        key.clone(),
+        audited(entry, &request.caller),
+        &entry.route.operation_id,
+        &**request_id,
+    );
+    let handled =
+        app.runtime().handle(&entry.plugin, &entry.route, request, &transaction, request_id).await?;
+    match handled {
+        Handled::Response(response) => {
+            if key.is_some() {
+                let answer = Answer {
+                    status: response.status,
+                    headers: response.headers.clone(),
+                    body: (!response.body.is_empty())
+                        .then(|| String::from_utf8_lossy(&response.body).into_owned()),
+                    version: response.version,
+                };
+                transaction.record_answer(app.store(), &answer).await?;
+            }
+            Ok(shape(response, false))
+        }
+        Handled::Problem(problem) => Err(problem.into()),
+        Handled::Superseded => match key {
+            Some(key) => match idempotency::look_up(app, key).await? {
+                idempotency::Known::Answered(answer) => Ok(shape(answer.into(), true)),
+                idempotency::Known::New(_) => Err(ApiError::new("conflict", "The request met another one.")),
+            },
+            None => Err(ApiError::new("conflict", "The request met another one.")),
+        },
+        Handled::Committed => Err(ApiError::new("internal", "The request could not be answered.")),
+    }
+}
+
+/// Staff and service accounts' changes are audited.
+fn audited(entry: &RouteEntry, caller: &Caller) -> Option<Actor> {
+    let audits =
+        matches!(caller.kind, CallerKind::Admin | CallerKind::Service) && entry.route.method != "GET";
+    audits.then(|| Actor { kind: caller.kind.as_str().to_owned(), id: caller.subject.clone() })
+}

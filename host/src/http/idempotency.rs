@@ -1,0 +1,108 @@
+//! `Idempotency-Key` on requests. The records themselves belong to the store.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::http::HeaderMap;
+
+use super::error::ApiError;
+use crate::{
+    app::App,
+    plugin::{Caller, CallerKind, RouteEntry},
+    store::{
+        Answer,
+        idempotency::{IdempotencyKey, Seen},
+    },
+};
+
+const KEY_CHARS: usize = 255;
+/// 128 bits in the densest usual alphabet, base64: guessing another anonymous caller's key must be hopeless.
+const ANONYMOUS_KEY_CHARS: usize = 22;
+
+/// The key of a request, where the method takes one.
+///
+/// # Errors
+/// `invalid_parameter` for a key that cannot be one.
+pub(super) fn key(
+    app: &App,
+    entry: &RouteEntry,
+    headers: &HeaderMap,
+    full_path: &str,
+    body: &[u8],
+    caller: &Caller,
+) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    if !matches!(entry.route.method.as_str(), "POST" | "PATCH" | "DELETE") {
+        return Ok(None);
+    }
+    let invalid = |message: &str| ApiError::parameter("invalid_parameter", "Idempotency-Key", message);
+    let text = value.to_str().unwrap_or_default();
+    if text.is_empty() || text.len() > KEY_CHARS || !text.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
+        return Err(invalid("A key has 1 to 255 visible ASCII characters."));
+    }
+    if caller.kind == CallerKind::Anonymous && text.len() < ANONYMOUS_KEY_CHARS {
+        return Err(invalid("Without an account a key has at least 128 bits, such as a random UUID."));
+    }
+    let scope = format!(
+        "{}:{} {} {full_path}",
+        caller.kind.as_str(),
+        caller.subject.as_deref().unwrap_or_default(),
+        entry.route.method
+    );
+    Ok(Some(IdempotencyKey::new(&scope, text, body, app.store().clock().now_ms())))
+}
+
+/// What is known of a key, when the request may go on.
+pub(super) enum Known {
+    New(IdempotencyKey),
+    Answered(Answer),
+}
+
+/// Looks a key up.
+///
+/// # Errors
+/// `idempotency_key_reused`, `idempotency_in_progress`.
+pub(super) async fn look_up(app: &App, key: IdempotencyKey) -> Result<Known, ApiError> {
+    match key.look_up(app.store()).await? {
+        Seen::New(key) => Ok(Known::New(key)),
+        Seen::Answered(answer) => Ok(Known::Answered(answer)),
+        Seen::Reused => Err(ApiError::new(
+            "idempotency_key_reused",
+            "The key was used for a request with another body: use a new one.",
+        )),
+        Seen::Running => Err(in_progress()),
+    }
+}
+
+fn in_progress() -> ApiError {
+    ApiError::new("idempotency_in_progress", "The first request with this key is still running.")
+        .retry_after(1)
+}
+
+/// The keys whose requests this host is answering right now: a repeat is told before it does any work.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InFlightKeys {
+    keys: Arc<Mutex<HashSet<String>>>,
+}
+
+/// One key being answered.
+pub(super) struct InFlight {
+    keys: InFlightKeys,
+    id: String,
+}
+
+impl InFlightKeys {
+    pub(super) fn enter(&self, key: &IdempotencyKey) -> Result<InFlight, ApiError> {
+        let id = key.record_id().to_owned();
+        let entered = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        if entered { Ok(InFlight { keys: self.clone(), id }) } else { Err(in_progress()) }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.keys.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

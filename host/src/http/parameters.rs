@@ -1,0 +1,96 @@
+//! Parameters of the path, the query string and the headers.
+
+use axum::http::HeaderMap;
+use percent_encoding::percent_decode_str;
+
+use super::{error::ApiError, list_query};
+use crate::plugin::{ListRequest, RouteEntry};
+
+pub(super) fn path(params: Vec<(String, String)>) -> Result<Vec<(String, String)>, ApiError> {
+    params
+        .into_iter()
+        .map(|(name, value)| {
+            let decoded = percent_decode_str(&value)
+                .decode_utf8()
+                .map_err(|_| ApiError::parameter("invalid_parameter", &name, "The path is not UTF-8."))?;
+            // Nothing that exists has such a name.
+            if decoded.is_empty() || decoded.len() > 255 || decoded.chars().any(char::is_control) {
+                return Err(ApiError::not_found());
+            }
+            Ok((name, decoded.into_owned()))
+        })
+        .collect()
+}
+
+pub(super) type Query = (Option<ListRequest>, Vec<(String, String)>);
+
+pub(super) fn query(entry: &RouteEntry, query: Option<&str>) -> Result<Query, ApiError> {
+    let parameters = query.map(decode_query).transpose()?.unwrap_or_default();
+    let (list, rest) = match &entry.route.list {
+        Some(declaration) => {
+            let fields = list_query::ListFields { declaration, kinds: &entry.list_fields };
+            let (list, rest) = list_query::parse(parameters, &fields)?;
+            (Some(list), rest)
+        }
+        None => (None, parameters),
+    };
+    for (position, (name, value)) in rest.iter().enumerate() {
+        let Some(check) = entry.query.iter().find(|check| check.name == *name) else {
+            return Err(ApiError::parameter("unknown_parameter", name, "There is no such parameter."));
+        };
+        if rest[..position].iter().any(|(earlier, _)| earlier == name) {
+            return Err(ApiError::parameter("invalid_parameter", name, "The parameter is given twice."));
+        }
+        if let Some(message) = check.violation(value) {
+            return Err(ApiError::parameter("invalid_parameter", name, message));
+        }
+    }
+    if let Some(missing) =
+        entry.query.iter().find(|check| check.required && !rest.iter().any(|(name, _)| *name == check.name))
+    {
+        return Err(ApiError::parameter("invalid_parameter", &missing.name, "The parameter is required."));
+    }
+    Ok((list, rest))
+}
+
+/// Most parameters of a query string.
+const PARAMETERS: usize = 200;
+
+fn decode_query(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
+    if pairs.len() > PARAMETERS {
+        return Err(ApiError::new("invalid_parameter", format!("At most {PARAMETERS} parameters.")));
+    }
+    pairs
+        .into_iter()
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decode = |text: &str| {
+                let spaced = text.replace('+', " ");
+                let decoded = percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned());
+                decoded.map_err(|_| ApiError::new("invalid_parameter", "The query string is not UTF-8."))
+            };
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect()
+}
+
+pub(super) fn headers(entry: &RouteEntry, headers: &HeaderMap) -> Result<Vec<(String, String)>, ApiError> {
+    let mut declared = Vec::new();
+    for check in &entry.headers {
+        let name = check.name.to_ascii_lowercase();
+        let Some(value) = headers.get(&name) else {
+            if check.required {
+                return Err(ApiError::parameter("invalid_parameter", &check.name, "The header is required."));
+            }
+            continue;
+        };
+        let invalid = |message: String| ApiError::parameter("invalid_parameter", &check.name, message);
+        let value = value.to_str().map_err(|_| invalid("The header is not text.".to_owned()))?;
+        if let Some(message) = check.violation(value) {
+            return Err(invalid(message));
+        }
+        declared.push((name, value.to_owned()));
+    }
+    Ok(declared)
+}

@@ -1,0 +1,88 @@
+//! `ETag`, `If-Match`, `If-None-Match`.
+
+use axum::http::{HeaderMap, header};
+
+use super::error::ApiError;
+
+/// A strong entity tag: the document's version and a hash of the representation, or the hash alone where there is no
+/// version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Etag(String);
+
+impl Etag {
+    pub(super) fn of(version: Option<u64>, body: &[u8]) -> Self {
+        let hash = &blake3::hash(body).to_hex()[..16];
+        Self(match version {
+            Some(version) => format!("\"{version}-{hash}\""),
+            None => format!("\"{hash}\""),
+        })
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The version that `If-Match` asks for; none without the header or with `*`.
+///
+/// # Errors
+/// `invalid_parameter` for what is not one of our tags.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let invalid = || {
+        ApiError::parameter(
+            "invalid_parameter",
+            "If-Match",
+            "Send the ETag of the resource as it was read, such as \"7\".",
+        )
+    };
+    let text = value.to_str().map_err(|_| invalid())?.trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(invalid)?;
+    let number = tag.split_once('-').map_or(tag, |(number, _)| number);
+    number.parse().map(Some).map_err(|_| invalid())
+}
+
+/// Whether the client has this representation already.
+pub(super) fn none_match(headers: &HeaderMap, etag: &Etag) -> bool {
+    headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value
+            .split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::IF_MATCH, value.parse().unwrap());
+        headers.insert(header::IF_NONE_MATCH, value.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn if_match_compares_the_number() {
+        assert_eq!(if_match(&headers("\"7\"")).unwrap(), Some(7));
+        assert_eq!(if_match(&headers("\"7-0123456789abcdef\"")).unwrap(), Some(7));
+        assert_eq!(if_match(&headers("*")).unwrap(), None);
+        assert_eq!(if_match(&HeaderMap::new()).unwrap(), None);
+        for bad in ["7", "\"x\"", "W/\"7\"", "\"7\", \"8\"", "\"-1\""] {
+            assert_eq!(if_match(&headers(bad)).unwrap_err().code(), "invalid_parameter", "{bad}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_compares_the_whole() {
+        let etag = Etag::of(Some(7), b"{}");
+        assert!(none_match(&headers(etag.as_str()), &etag));
+        assert!(none_match(&headers(&format!("\"x\", W/{}", etag.as_str())), &etag));
+        assert!(!none_match(&headers("\"7\""), &etag));
+        assert!(!none_match(&headers(Etag::of(Some(7), b"[]").as_str()), &etag));
+    }
+}

@@ -1,0 +1,126 @@
+//! The host's own routes, and the way to the plugins for everything else below the API base.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::FutureExt as _;
+
+use super::{
+    api,
+    body::Payload,
+    dispatch::{ApiCall, dispatch},
+    error::ApiError,
+    health,
+};
+use crate::app::App;
+
+/// The identifier of a request, in its extensions.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) Arc<str>);
+
+/// All routes of the host.
+pub(crate) fn router(app: App) -> Router {
+    let base = app.api_base().to_owned();
+    let own = Router::new().route("/auth/admin/login", post(api::auth::login_admin));
+    Router::new()
+        .nest(&base, own)
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(to_plugins)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .with_state(app)
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::new("method_not_allowed", "The path does not answer this method.")
+}
+
+/// Everything that is not the host's own goes to the plugins.
+async fn to_plugins(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let Some(path) = parts.uri.path().strip_prefix(app.api_base()).filter(|path| path.starts_with('/'))
+    else {
+        return Err(ApiError::not_found());
+    };
+    let request_id =
+        parts.extensions.get::<RequestId>().map_or_else(|| Arc::from("-"), |request_id| request_id.0.clone());
+    let call = ApiCall {
+        method: parts.method.clone(),
+        path: path.to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers,
+        body: Payload::Streaming(body),
+        request_id,
+        caller: None,
+    };
+    dispatch(&app, call).await
+}
+
+/// Around every request: its id, the panic catcher, the problem document, the access line.
+async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(&app, &request);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_panic| {
+        tracing::error!(request.id = %request_id, "A request panicked");
+        ApiError::new("internal", "The request could not be answered.").into_response()
+    });
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        response = write_problem(&error, response, &path, &request_id);
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    if method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    let duration = started.elapsed();
+    metrics::histogram!("http_server_request_duration_seconds", "method" => method.to_string(), "status" => response.status().as_u16().to_string())
+        .record(duration.as_secs_f64());
+    tracing::info!(
+        request.id = %request_id,
+        http.method = %method,
+        http.path = %path,
+        http.status = response.status().as_u16(),
+        duration_ms = duration.as_secs_f64() * 1e3,
+        "{method} {path} {}",
+        response.status().as_u16()
+    );
+    response
+}
+
+fn write_problem(error: &ApiError, response: Response, path: &str, request_id: &str) -> Response {
+    let (mut parts, _empty) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if parts.status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(request.id = %request_id, "A request failed inside");
+    }
+    Response::from_parts(parts, Body::from(error.document(path, request_id).to_string()))
+}
+
+/// The client's id when it is usable, otherwise one of ours.
+fn request_id(app: &App, request: &Request) -> Arc<str> {
+    let given = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    match given {
+        Some(id)
+            if !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| (0x21..0x7f).contains(&byte)) =>
+        {
+            Arc::from(id)
+        }
+        _ => Arc::from(app.store().id_new("req")),
+    }
+}

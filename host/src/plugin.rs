@@ -1,0 +1,40 @@
+//! The plugin engine: from a file to an answered call.
+//!
+//! Invariants:
+//! - Every call runs in a fresh instance that is dropped afterwards, whatever happened.
+//! - A guest reaches what it was granted and nothing else; memory, CPU time, wall time, host calls, logs and output are
+//!   bounded, and each bound has its own [`outcome::Failure`].
+//! - Plugins get in through the [`reloader`] only, at start as at any later time.
+//! - wasmtime is not used outside this module.
+
+mod active_set;
+mod admission;
+mod aot;
+mod baseline;
+mod bindings;
+mod call;
+mod component;
+pub mod descriptor;
+mod directory;
+mod engine;
+pub mod generation;
+pub mod grants;
+mod imports;
+mod instance;
+mod limits;
+mod outcome;
+mod reloader;
+pub mod schema_check;
+
+pub use active_set::collections as host_collections;
+pub use aot::AotCache;
+pub(crate) use call::VALID_UNTIL;
+pub use call::{
+    Handled, HandlerProblem, HandlerRequest, HandlerResponse, ListRequest, LoadedPlugin, PagePosition,
+    PluginRuntime,
+};
+pub use component::{ComponentError, Prepared, digest_of, prepare};
+pub use generation::{Generation, Lookup, RouteEntry};
+pub use instance::{Caller, CallerKind};
+pub use outcome::{CallError, Failure};
+pub use reloader::{DirectoryPolicy, Plugins, Refused, ReloadError, ReloadReport};

@@ -1,0 +1,423 @@
+//! Calling a plugin's handler.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value};
+use store_model::{Direction, Filter, SortKey};
+
+use super::{
+    admission::{Breaker, Gate, KeyedQueue},
+    bindings::exports::wares::http::handler as guest,
+    component::Prepared,
+    descriptor::Route,
+    engine::PluginEngine,
+    grants::Grants,
+    imports::filter_to_guest,
+    instance::{CallSetup, Caller, Granted, PluginName, Reach, finish, new_store},
+    outcome::{CallError, Failure},
+};
+use crate::{
+    clock::Clock,
+    codes,
+    config::{LimitsConfig, PluginsConfig},
+    store::{Answer, Store, Transaction},
+};
+
+/// What all plugins share at run time.
+pub struct PluginRuntime {
+    pub(super) engine: PluginEngine,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    gate: Gate,
+    queue: Arc<KeyedQueue>,
+}
+
+impl PluginRuntime {
+    pub fn new(config: &PluginsConfig, store: Store) -> wasmtime::Result<Self> {
+        // A tenth of the pool is left for describing candidates, and because a sharded pool can refuse shortly
+        // before it is full.
+        let permits = (config.instances as usize * 9 / 10).max(1);
+        Ok(Self {
+            engine: PluginEngine::new(config)?,
+            clock: store.clock().clone(),
+            store,
+            gate: Gate::new(permits, Duration::from_millis(config.queue_timeout_ms), "the instance pool"),
+            queue: Arc::default(),
+        })
+    }
+}
+
+/// A plugin of a generation: prepared, granted, configured, limited.
+pub struct LoadedPlugin {
+    pub prepared: Arc<Prepared>,
+    pub grants: Arc<Grants>,
+    pub limits: LimitsConfig,
+    /// The configuration, a JSON object.
+    pub config: Vec<u8>,
+    pub config_digest: String,
+    pub(super) name: Arc<PluginName>,
+    pub(super) gate: Gate,
+    pub(super) breaker: Arc<Breaker>,
+}
+
+impl LoadedPlugin {
+    pub fn id(&self) -> &str {
+        &self.name.id
+    }
+
+    pub fn version(&self) -> &str {
+        &self.name.version
+    }
+
+    /// Whether the breaker is open.
+    pub fn is_failing(&self) -> bool {
+        self.breaker.is_open()
+    }
+}
+
+/// A request for a handler, after the host's checks.
+#[derive(Debug, Clone)]
+pub struct HandlerRequest {
+    pub params: Vec<(String, String)>,
+    pub query: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub list: Option<ListRequest>,
+    pub caller: Caller,
+    pub if_match: Option<u64>,
+}
+
+/// A list query, parsed and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListRequest {
+    pub filter: Option<Filter>,
+    pub text: Option<String>,
+    pub sort: Vec<SortKey>,
+    pub limit: u32,
+    pub cursor: Option<String>,
+    pub offset: u32,
+    pub count: bool,
+}
+
+/// What a call answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Handled {
+    Response(HandlerResponse),
+    Problem(HandlerProblem),
+    /// Another request with the same idempotency key was first; its answer counts.
+    Superseded,
+    /// The answer went with the last commit. Only between a run and its caller.
+    Committed,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandlerResponse {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub version: Option<u64>,
+    pub page: Option<PagePosition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagePosition {
+    pub next: Option<String>,
+    pub total: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandlerProblem {
+    pub status: u16,
+    pub code: String,
+    pub detail: Option<String>,
+    pub errors: Vec<(String, String, String)>,
+    pub extras: Map<String, Value>,
+}
+
+impl From<Answer> for HandlerResponse {
+    fn from(answer: Answer) -> Self {
+        Self {
+            status: answer.status,
+            headers: answer.headers,
+            body: answer.body.unwrap_or_default().into_bytes(),
+            version: answer.version,
+            page: None,
+        }
+    }
+}
+
+impl PluginRuntime {
+    /// Runs a route's handler: waits for capacity, runs it in a fresh instance, and where the route is serialised
+    /// runs it again after a conflict, until the deadline. If a commit that carried the answer went through, that
+    /// answer counts, whatever became of the guest.
+    ///
+    /// # Errors
+    /// How the call failed.
+    pub async fn handle(
+        &self,
+        plugin: &LoadedPlugin,
+        route: &Route,
+        request: HandlerRequest,
+        transaction: &Transaction,
+        request_id: &Arc<str>,
+    ) -> Result<Handled, CallError> {
+        let deadline = Instant::now() + Duration::from_millis(plugin.limits.timeout_ms);
+        let turn = serialization_key(plugin, route, &request);
+        let _turn = match turn {
+            Some(key) => match tokio::time::timeout_at(deadline.into(), self.queue.enter(key)).await {
+                Ok(turn) => Some(turn),
+                Err(_) => {
+                    return Err(CallError::new(
+                        Failure::Overload,
+                        "the queue for this resource did not end in time",
+                    ));
+                }
+            },
+            None => None,
+        };
+        loop {
+            let again = route.serialized_by.is_some().then(|| request.clone());
+            let result = self.run(plugin, route, request.clone(), transaction, request_id, deadline).await;
+            let settled = transaction.settle().await;
+            if settled.superseded {
+                return Ok(Handled::Superseded);
+            }
+            if let Some(answer) = settled.answer {
+                return Ok(Handled::Response(answer.into()));
+            }
+            match result {
+                Ok(Handled::Problem(_))
+                    if settled.conflicted && again.is_some() && Instant::now() < deadline =>
+                {
+                    transaction.restart();
+                }
+                Ok(Handled::Committed) => {
+                    let cause = "it answered `committed`, but no commit with an answer went through";
+                    return Err(CallError::new(Failure::Output, cause));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// One run in one instance.
+    async fn run(
+        &self,
+        plugin: &LoadedPlugin,
+        route: &Route,
+        request: HandlerRequest,
+        transaction: &Transaction,
+        request_id: &Arc<str>,
+        deadline: Instant,
+    ) -> Result<Handled, CallError> {
+        let started = Instant::now();
+        let pass =
+            plugin.breaker.admit(self.clock.now_ms()).inspect_err(|error| count(plugin, route, error))?;
+        let _plugin_permit = plugin.gate.enter().await.inspect_err(|error| count(plugin, route, error))?;
+        let _permit = self.gate.enter().await.inspect_err(|error| count(plugin, route, error))?;
+        let mut store = new_store(CallSetup {
+            engine: &self.engine,
+            limits: &plugin.limits,
+            plugin: plugin.name.clone(),
+            request_id: request_id.clone(),
+            clock: &self.clock,
+            reach: Reach::Granted(Box::new(Granted {
+                store: self.store.clone(),
+                grants: plugin.grants.clone(),
+                caller: request.caller.clone(),
+                transaction: transaction.clone(),
+            })),
+        });
+        let guest_request = to_guest(plugin, route, request);
+        let prepared = &plugin.prepared;
+        let result = tokio::time::timeout_at(deadline.into(), async {
+            let instance = prepared.pre.instantiate_async(&mut store).await?;
+            let handler = prepared.handler.load(&mut store, &instance)?;
+            handler.call_handle(&mut store, &guest_request).await
+        })
+        .await;
+        let (end, result) = finish(store, result);
+        let result = result.and_then(|reply| check_reply(plugin, route, reply, end.denied));
+        let outcome = match &result {
+            Ok(Handled::Problem(_)) => "problem",
+            Ok(_) => "ok",
+            Err(error) => error.failure.as_str(),
+        };
+        let failed = result.as_ref().err().is_some_and(|error| error.failure.blames_plugin());
+        if pass.give_back(failed, self.clock.now_ms()) {
+            tracing::error!(plugin.id = %plugin.id(), "Plugin `{}` keeps failing and is not called for a while", plugin.id());
+        }
+        if let Err(error) = &result {
+            tracing::warn!(
+                plugin.id = %plugin.id(),
+                plugin.version = %plugin.version(),
+                route = %route.operation_id,
+                request.id = %request_id,
+                outcome,
+                cpu_us = end.cpu.as_micros(),
+                memory_bytes = end.memory_bytes,
+                cause = %error.cause,
+                "Call to plugin `{}` failed: {outcome}",
+                plugin.id()
+            );
+        }
+        record(plugin, route, outcome, started.elapsed());
+        result
+    }
+}
+
+fn count(plugin: &LoadedPlugin, route: &Route, error: &CallError) {
+    record(plugin, route, error.failure.as_str(), Duration::ZERO);
+}
+
+fn record(plugin: &LoadedPlugin, route: &Route, outcome: &'static str, duration: Duration) {
+    let labels = [
+        ("plugin", plugin.id().to_owned()),
+        ("version", plugin.version().to_owned()),
+        ("operation", route.operation_id.clone()),
+        ("outcome", outcome.to_owned()),
+    ];
+    metrics::counter!("plugin_calls_total", &labels).increment(1);
+    metrics::histogram!("plugin_call_duration_seconds", &labels).record(duration.as_secs_f64());
+}
+
+fn serialization_key(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> Option<String> {
+    let param = route.serialized_by.as_ref()?;
+    let (_, value) = request.params.iter().find(|(name, _)| name == param)?;
+    Some(format!("{}/{}", plugin.id(), value))
+}
+
+fn to_guest(plugin: &LoadedPlugin, route: &Route, request: HandlerRequest) -> guest::Request {
+    guest::Request {
+        operation_id: route.operation_id.clone(),
+        params: request.params,
+        query: request.query,
+        headers: request.headers,
+        body: request.body,
+        list: request.list.map(|list| guest::ListQuery {
+            filter: list.filter.map(filter_to_guest),
+            text: list.text,
+            sort: list
+                .sort
+                .into_iter()
+                .map(|key| guest::SortKey {
+                    path: key.path,
+                    descending: key.direction == Direction::Descending,
+                })
+                .collect(),
+            limit: list.limit,
+            cursor: list.cursor,
+            offset: list.offset,
+            count: list.count,
+        }),
+        caller: guest::Caller {
+            kind: request.caller.kind.as_str().to_owned(),
+            subject: request.caller.subject,
+            permissions: request.caller.permissions,
+            attrs: Vec::new(),
+        },
+        if_match: request.if_match,
+        config: plugin.config.clone(),
+    }
+}
+
+/// Checks what the guest answered: it is untrusted.
+fn check_reply(
+    plugin: &LoadedPlugin,
+    route: &Route,
+    reply: Result<guest::Reply, guest::Problem>,
+    denied: bool,
+) -> Result<Handled, CallError> {
+    let output = |cause: String| CallError::new(Failure::Output, cause);
+    match reply {
+        Ok(guest::Reply::Committed) => Ok(Handled::Committed),
+        Ok(guest::Reply::Response(response)) => {
+            if !route.responses.iter().any(|declared| declared.status == response.status) {
+                return Err(output(format!("status {} is not declared", response.status)));
+            }
+            if response.body.len() > plugin.limits.response_bytes {
+                return Err(output(format!("a body of {} bytes", response.body.len())));
+            }
+            if !response.body.is_empty() {
+                serde_json::from_slice::<serde::de::IgnoredAny>(&response.body)
+                    .map_err(|error| output(format!("the body is not JSON: {error}")))?;
+            }
+            check_headers(&response.headers).map_err(output)?;
+            Ok(Handled::Response(HandlerResponse {
+                status: response.status,
+                headers: response.headers,
+                body: response.body,
+                version: response.version,
+                page: response.page.map(|page| PagePosition { next: page.next, total: page.total }),
+            }))
+        }
+        Err(problem) => {
+            if denied && problem.code == "plugin_failed" {
+                return Err(CallError::new(Failure::Denied, problem.detail.unwrap_or_default()));
+            }
+            check_problem(route, problem).map(Handled::Problem).map_err(output)
+        }
+    }
+}
+
+/// Codes that any handler may answer, because the SDK answers them for the store.
+const COMMON: &[&str] = &[
+    "validation_failed",
+    "unknown_field",
+    "not_found",
+    "conflict",
+    "version_conflict",
+    "already_exists",
+    "cursor_mismatch",
+    "unavailable",
+    "plugin_failed",
+];
+const FIELD_ERRORS: usize = 100;
+
+fn check_problem(route: &Route, problem: guest::Problem) -> Result<HandlerProblem, String> {
+    let known = codes::code(&problem.code).filter(|code| code.status == problem.status);
+    let declared = COMMON.contains(&problem.code.as_str()) || route.errors.contains(&problem.code);
+    if known.is_none() || !declared {
+        return Err(format!("the problem `{}` with status {} is not declared", problem.code, problem.status));
+    }
+    let extras = match problem.extras {
+        Some(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| format!("the extras are not an object: {error}"))?,
+        None => Map::new(),
+    };
+    let errors = problem
+        .errors
+        .into_iter()
+        .take(FIELD_ERRORS)
+        .map(|error| (error.pointer, error.code, error.message))
+        .collect();
+    Ok(HandlerProblem { status: problem.status, code: problem.code, detail: problem.detail, errors, extras })
+}
+
+/// Until when an answer holds, for the host alone: it is not sent.
+pub(crate) const VALID_UNTIL: &str = "valid-until";
+
+/// Headers a plugin may set: `location`, `valid-until` and its own `x-` headers. The rest belongs to the host.
+pub(super) fn check_headers(headers: &[(String, String)]) -> Result<(), String> {
+    const OWN: &[&str] = &["x-request-id", "x-total-count", "x-next-cursor", "x-cache"];
+    if headers.len() > 16 {
+        return Err(format!("{} headers", headers.len()));
+    }
+    for (name, value) in headers {
+        let token =
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let allowed = name == "location"
+            || name == VALID_UNTIL
+            || (name.starts_with("x-") && !OWN.contains(&name.as_str()));
+        if !token || !allowed || name.len() > 60 {
+            return Err("a header that belongs to the host or has an invalid name".to_owned());
+        }
+        if value.len() > 2_048 || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return Err(format!("the header `{name}` has an invalid value"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The engine: wasmtime narrowed to what the host uses.
+//!
+//! One engine serves all plugins. Its pooling allocator makes a fresh instance cheap enough for every call, its
+//! epoch ticks interrupt guests, and its linker holds the fixed WASI baseline and the host's own interfaces and
+//! nothing else: no sockets, no preopened directories, no environment.
+
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
+    component::{HasSelf, Linker},
+};
+use wasmtime_wasi::{
+    cli::{WasiCli, WasiCliView},
+    clocks::{WasiClocks, WasiClocksView},
+    filesystem::{WasiFilesystem, WasiFilesystemView},
+    p2::bindings as wasi,
+    random::WasiRandom,
+};
+
+use super::{bindings::wares, instance::CallState};
+use crate::config::PluginsConfig;
+
+/// How often running guests are interrupted to see whether their budget is spent.
+const EPOCH_TICK: Duration = Duration::from_millis(2);
+/// Enough for deep but honest recursion; a runaway one traps in well under a millisecond.
+const WASM_STACK_BYTES: usize = 512 * 1024;
+/// What stays resident of a freed memory: resetting it costs less than faulting it in again.
+const KEEP_RESIDENT_BYTES: usize = 64 * 1024;
+
+/// Shared by all plugins; cheap to clone.
+#[derive(Clone)]
+pub(super) struct PluginEngine {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<CallState>,
+}
+
+impl PluginEngine {
+    /// Builds the engine and starts its ticker, which ends with the engine.
+    pub(super) fn new(config: &PluginsConfig) -> wasmtime::Result<Self> {
+        let engine = Engine::new(&engine_config(config))?;
+        let linker = linker(&engine)?;
+        let weak = engine.weak();
+        // A thread of its own and not a task: a guest that spins may hold the worker that drives the runtime's
+        // timers, and then no timer would ever fire to stop it.
+        std::thread::Builder::new().name("plugin-epoch".to_owned()).spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::park_timeout(EPOCH_TICK);
+            }
+        })?;
+        Ok(Self { engine, linker })
+    }
+
+    /// Identifies everything that compiled code depends on besides the component's bytes.
+    pub(super) fn compatibility(&self) -> [u8; 32] {
+        use std::hash::{Hash, Hasher};
+        let mut hasher = Blake3Hasher(blake3::Hasher::new());
+        self.engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
+        *hasher.0.finalize().as_bytes()
+    }
+}
+
+struct Blake3Hasher(blake3::Hasher);
+
+impl std::hash::Hasher for Blake3Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let hash = self.0.finalize();
+        u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())
+    }
+}
+
+fn engine_config(config: &PluginsConfig) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(config.instances)
+        .total_stacks(config.instances)
+        .total_memories(config.instances.saturating_mul(2))
+        .total_tables(config.instances.saturating_mul(4))
+        .total_core_instances(config.instances.saturating_mul(4))
+        .max_memory_size(config.limits.memory_bytes.max(MAX_MEMORY_BYTES))
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
+
+    let mut engine = Config::new();
+    engine
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .wasm_memory64(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    engine
+}
+
+/// The most any plugin may be configured to use; the pool reserves address space for it.
+const MAX_MEMORY_BYTES: usize = 256 * 1024 * 1024;
+const MAX_TABLE_ELEMENTS: usize = 50_000;
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
+    let mut linker = Linker::new(engine);
+    add_baseline(&mut linker)?;
+    wares::log::log::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    wares::store::store::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// What a plain Rust std guest imports. Sockets are absent on purpose: a component that imports them is refused.
+fn add_baseline(l: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    wasmtime_wasi_io::add_to_linker_async(l)?;
+    wasi::clocks::wall_clock::add_to_linker::<CallState, WasiClocks>(l, CallState::clocks)?;
+    wasi::clocks::monotonic_clock::add_to_linker::<CallState, WasiClocks>(l, CallState::clocks)?;
+    wasi::random::random::add_to_linker::<CallState, WasiRandom>(l, |state| state.wasi.random())?;
+    wasi::random::insecure::add_to_linker::<CallState, WasiRandom>(l, |state| state.wasi.random())?;
+    wasi::random::insecure_seed::add_to_linker::<CallState, WasiRandom>(l, |state| state.wasi.random())?;
+    wasi::filesystem::preopens::add_to_linker::<CallState, WasiFilesystem>(l, CallState::filesystem)?;
+    wasi::filesystem::types::add_to_linker::<CallState, WasiFilesystem>(l, CallState::filesystem)?;
+    wasi::cli::exit::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::environment::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::stdin::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::stdout::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::stderr::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::terminal_input::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::terminal_output::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::terminal_stdin::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::terminal_stdout::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    wasi::cli::terminal_stderr::add_to_linker::<CallState, WasiCli>(l, CallState::cli)?;
+    Ok(())
+}

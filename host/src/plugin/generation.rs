@@ -1,0 +1,202 @@
+//! A generation: all loaded plugins with their routes, immutable.
+//!
+//! A request takes the current generation once and uses it to the end, so it never sees a mix of two.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Map, Value};
+use store_model::{CollectionSchema, FieldKind};
+
+use super::{
+    call::LoadedPlugin,
+    descriptor::{Location, Route},
+    schema_check::{BodyCheck, ParamCheck, check_schema},
+};
+
+/// All loaded plugins and what they answer.
+pub struct Generation {
+    /// Counts up with every swap of this process.
+    pub id: u64,
+    pub plugins: BTreeMap<String, Arc<LoadedPlugin>>,
+    routes: matchit::Router<Vec<Arc<RouteEntry>>>,
+}
+
+/// A route with everything needed to check a request against it.
+pub struct RouteEntry {
+    pub plugin: Arc<LoadedPlugin>,
+    pub route: Route,
+    pub body: Option<BodyCheck>,
+    pub query: Vec<ParamCheck>,
+    pub headers: Vec<ParamCheck>,
+    /// For list routes, the kinds of the fields that clients may name.
+    pub list_fields: BTreeMap<String, FieldKind>,
+}
+
+/// Where a path leads.
+pub enum Lookup {
+    Found {
+        entry: Arc<RouteEntry>,
+        params: Vec<(String, String)>,
+    },
+    /// The path exists with these other methods.
+    MethodNotAllowed(Vec<String>),
+    NotFound,
+}
+
+/// Why plugins do not fit together. `plugin` is the one to leave out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct GenerationError {
+    pub plugin: String,
+    pub message: String,
+}
+
+impl Generation {
+    /// The generation before any plugin is loaded.
+    pub fn empty() -> Self {
+        Self { id: 0, plugins: BTreeMap::new(), routes: matchit::Router::new() }
+    }
+
+    /// Checks the plugins against each other and builds the route table.
+    ///
+    /// # Errors
+    /// The first plugin that does not fit with those before it.
+    pub fn build(id: u64, plugins: BTreeMap<String, Arc<LoadedPlugin>>) -> Result<Self, GenerationError> {
+        let mut operations: BTreeMap<String, String> = BTreeMap::new();
+        let mut schemas: BTreeMap<String, (String, Value)> = BTreeMap::new();
+        let collections = collections_of(&plugins)?;
+        let mut paths: BTreeMap<String, Vec<Arc<RouteEntry>>> = BTreeMap::new();
+        for (name, plugin) in &plugins {
+            let refuse = |message: String| GenerationError { plugin: name.clone(), message };
+            let descriptor = &plugin.prepared.descriptor;
+            for (schema, value) in &descriptor.schemas {
+                check_schema(value, &descriptor.schemas)
+                    .map_err(|error| refuse(format!("its schema `{schema}`: {error}")))?;
+                match schemas.get(schema) {
+                    Some((other, known)) if known != value => {
+                        return Err(refuse(format!(
+                            "its schema `{schema}` differs from that of plugin `{other}`: give one another name"
+                        )));
+                    }
+                    _ => schemas.insert(schema.clone(), (name.clone(), value.clone())),
+                };
+            }
+            for route in &descriptor.routes {
+                if let Some(other) = operations.insert(route.operation_id.clone(), name.clone()) {
+                    return Err(refuse(format!(
+                        "the operation id `{}` is used twice, here and in plugin `{other}`",
+                        route.operation_id
+                    )));
+                }
+                let entry = route_entry(plugin, route, &descriptor.schemas, &collections)
+                    .map_err(|error| refuse(format!("operation `{}`: {error}", route.operation_id)))?;
+                let entries = paths.entry(route.path.clone()).or_default();
+                if let Some(other) = entries.iter().find(|other| other.route.method == route.method) {
+                    return Err(refuse(format!(
+                        "`{} {}` is already answered by plugin `{}`",
+                        route.method,
+                        route.path,
+                        other.plugin.id()
+                    )));
+                }
+                entries.push(Arc::new(entry));
+            }
+        }
+        let mut routes = matchit::Router::new();
+        for (path, entries) in paths {
+            let plugin = entries.first().map(|entry| entry.plugin.id().to_owned()).unwrap_or_default();
+            routes.insert(path.clone(), entries).map_err(|error| GenerationError {
+                plugin,
+                message: format!("the path `{path}` conflicts with another: {error}"),
+            })?;
+        }
+        Ok(Self { id, plugins, routes })
+    }
+
+    /// Finds the route of a method and a path below the API base.
+    pub fn lookup(&self, method: &str, path: &str) -> Lookup {
+        let Ok(found) = self.routes.at(path) else { return Lookup::NotFound };
+        match found.value.iter().find(|entry| entry.route.method == method) {
+            Some(entry) => Lookup::Found {
+                entry: entry.clone(),
+                params: found
+                    .params
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+            },
+            None => {
+                Lookup::MethodNotAllowed(found.value.iter().map(|entry| entry.route.method.clone()).collect())
+            }
+        }
+    }
+}
+
+fn collections_of(
+    plugins: &BTreeMap<String, Arc<LoadedPlugin>>,
+) -> Result<BTreeMap<String, CollectionSchema>, GenerationError> {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut collections = BTreeMap::new();
+    for (name, plugin) in plugins {
+        for collection in &plugin.prepared.descriptor.collections {
+            if let Some(other) = owners.insert(&collection.name, name) {
+                return Err(GenerationError {
+                    plugin: name.clone(),
+                    message: format!("the collection `{}` belongs to plugin `{other}`", collection.name),
+                });
+            }
+            collections.insert(collection.name.clone(), collection.clone());
+        }
+    }
+    Ok(collections)
+}
+
+fn route_entry(
+    plugin: &Arc<LoadedPlugin>,
+    route: &Route,
+    schemas: &Map<String, Value>,
+    collections: &BTreeMap<String, CollectionSchema>,
+) -> Result<RouteEntry, String> {
+    let params = |location: Location| -> Result<Vec<ParamCheck>, String> {
+        route
+            .params
+            .iter()
+            .filter(|param| param.location == location)
+            .map(|param| {
+                ParamCheck::new(param, schemas)
+                    .map_err(|error| format!("parameter `{}`: {error}", param.name))
+            })
+            .collect()
+    };
+    for response in &route.responses {
+        if let Some(body) = &response.body {
+            check_schema(&body.schema, schemas)?;
+        }
+    }
+    let mut list_fields = BTreeMap::new();
+    if let Some(list) = &route.list {
+        let collection = collections.get(&list.collection).ok_or_else(|| {
+            format!("it lists the collection `{}`, which no loaded plugin declares", list.collection)
+        })?;
+        for path in list.filters.iter().chain(&list.sorts) {
+            let field = collection.field(path).ok_or_else(|| {
+                format!("the collection `{}` does not declare the field `{path}`", collection.name)
+            })?;
+            if list.sorts.contains(path) && field.multi {
+                return Err(format!("the field `{path}` crosses an array and cannot be sorted by"));
+            }
+            list_fields.insert(path.clone(), field.kind);
+        }
+        if list.text && collection.text.is_empty() {
+            return Err(format!("the collection `{}` has no text fields", collection.name));
+        }
+    }
+    Ok(RouteEntry {
+        plugin: plugin.clone(),
+        route: route.clone(),
+        body: route.request.as_ref().map(|body| BodyCheck::new(body, schemas)).transpose()?,
+        query: params(Location::Query)?,
+        headers: params(Location::Header)?,
+        list_fields,
+    })
+}

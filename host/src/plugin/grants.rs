@@ -1,0 +1,194 @@
+//! `config/plugins.toml`: what the operator grants, configures and limits, plugin by plugin.
+//!
+//! The descriptor asks, this file grants. Both are compared when a plugin loads, and the host functions check again
+//! at every call. A plugin always has its own collections and the log; everything else needs a line here.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::descriptor::{Capability, Descriptor};
+use crate::config::LimitsConfig;
+
+/// The file. A missing one is the same as an empty one.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginsFile {
+    pub plugins: BTreeMap<String, PluginEntry>,
+}
+
+/// One plugin's section.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginEntry {
+    /// Whether the plugin is loaded.
+    pub enabled: bool,
+    /// Collections of other plugins it may use, with `read` or `read` and `write`.
+    pub store: BTreeMap<String, BTreeSet<Right>>,
+    /// Limits that differ from the defaults.
+    pub limits: LimitsOverride,
+    /// Its configuration, checked against its own schema.
+    pub config: toml::Table,
+}
+
+impl Default for PluginEntry {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            store: BTreeMap::new(),
+            limits: LimitsOverride::default(),
+            config: toml::Table::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Right {
+    Read,
+    Write,
+}
+
+/// Limits of one plugin; what is absent has the default of `[plugins.limits]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsOverride {
+    pub timeout_ms: Option<u64>,
+    pub cpu_ms: Option<u64>,
+    pub memory_bytes: Option<usize>,
+    pub concurrency: Option<u32>,
+    pub host_calls: Option<u32>,
+    pub host_call_bytes: Option<usize>,
+    pub response_bytes: Option<usize>,
+    pub log_lines: Option<u32>,
+    pub log_bytes: Option<usize>,
+    pub handles: Option<u32>,
+    pub table_elements: Option<u32>,
+}
+
+impl LimitsOverride {
+    /// The limits in force.
+    pub fn over(&self, defaults: &LimitsConfig) -> LimitsConfig {
+        LimitsConfig {
+            timeout_ms: self.timeout_ms.unwrap_or(defaults.timeout_ms),
+            cpu_ms: self.cpu_ms.unwrap_or(defaults.cpu_ms),
+            memory_bytes: self.memory_bytes.unwrap_or(defaults.memory_bytes),
+            concurrency: self.concurrency.unwrap_or(defaults.concurrency),
+            host_calls: self.host_calls.unwrap_or(defaults.host_calls),
+            host_call_bytes: self.host_call_bytes.unwrap_or(defaults.host_call_bytes),
+            response_bytes: self.response_bytes.unwrap_or(defaults.response_bytes),
+            log_lines: self.log_lines.unwrap_or(defaults.log_lines),
+            log_bytes: self.log_bytes.unwrap_or(defaults.log_bytes),
+            handles: self.handles.unwrap_or(defaults.handles),
+            table_elements: self.table_elements.unwrap_or(defaults.table_elements),
+        }
+    }
+}
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantsError {
+    #[error("cannot read {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{path} is not valid: {message}")]
+    Invalid { path: PathBuf, message: String },
+}
+
+impl PluginsFile {
+    /// Reads the file; a missing one grants nothing beyond the defaults.
+    pub fn read(path: &Path) -> Result<Self, GrantsError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(GrantsError::Read { path: path.to_owned(), source }),
+        };
+        toml::from_str(&text)
+            .map_err(|error| GrantsError::Invalid { path: path.to_owned(), message: error.to_string() })
+    }
+
+    /// The section of a plugin, or the default one.
+    pub fn entry(&self, id: &str) -> PluginEntry {
+        self.plugins.get(id).cloned().unwrap_or_default()
+    }
+}
+
+/// What one plugin may touch in the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    read: BTreeSet<String>,
+    write: BTreeSet<String>,
+}
+
+/// Something a plugin asks for and was not granted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("asks for {wanted}, which is not granted; {remedy}")]
+pub struct NotGranted {
+    wanted: String,
+    remedy: String,
+}
+
+impl Grants {
+    /// The grants of a plugin: its own collections, and what it asks for if the operator grants it.
+    ///
+    /// # Errors
+    /// The first capability that is asked for and not granted, with the line that would grant it.
+    pub fn resolve(descriptor: &Descriptor, entry: &PluginEntry) -> Result<Self, NotGranted> {
+        let mut grants = Self::default();
+        for collection in &descriptor.collections {
+            grants.read.insert(collection.name.clone());
+            grants.write.insert(collection.name.clone());
+        }
+        for capability in &descriptor.capabilities {
+            grants.grant(&descriptor.id, capability, entry)?;
+        }
+        Ok(grants)
+    }
+
+    fn grant(
+        &mut self,
+        plugin: &str,
+        capability: &Capability,
+        entry: &PluginEntry,
+    ) -> Result<(), NotGranted> {
+        let Capability::Store { collection, rights } = capability;
+        let granted = entry.store.get(collection);
+        for right in rights {
+            if !granted.is_some_and(|granted| granted.contains(right)) {
+                let rights: Vec<String> = rights
+                    .iter()
+                    .map(|right| format!("\"{}\"", format!("{right:?}").to_lowercase()))
+                    .collect();
+                return Err(NotGranted {
+                    wanted: format!(
+                        "the `{}` right to collection `{collection}`",
+                        format!("{right:?}").to_lowercase()
+                    ),
+                    remedy: format!(
+                        "to grant it, put `{collection} = [{}]` under `[plugins.{plugin}.store]` in the plugins file",
+                        rights.join(", ")
+                    ),
+                });
+            }
+            match right {
+                Right::Read => self.read.insert(collection.clone()),
+                Right::Write => self.write.insert(collection.clone()),
+            };
+        }
+        Ok(())
+    }
+
+    pub fn may_read(&self, collection: &str) -> bool {
+        self.read.contains(collection)
+    }
+
+    pub fn may_write(&self, collection: &str) -> bool {
+        self.write.contains(collection)
+    }
+}

@@ -1,0 +1,9 @@
+//! Host functions, one module per WIT interface.
+//!
+//! Guests are untrusted: every function first spends from the call's budget, then checks the grant, then clamps or
+//! checks what it was given.
+
+mod log;
+mod store;
+
+pub(super) use store::filter_to_guest;

@@ -1,0 +1,589 @@
+//! The one task through which plugins get in: at start, on a change of the directory or the plugins file, on request.
+//!
+//! It builds a candidate generation beside the running one and swaps only when all of it is good. A plugin that is
+//! refused keeps its running version; the reason stays visible until the next reload.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    active_set::{self, ActivePlugin, ActiveSetError},
+    admission::{Breaker, Gate},
+    aot::AotCache,
+    call::{LoadedPlugin, PluginRuntime},
+    component::{ComponentError, Prepared, prepare, validate_config},
+    directory::{self, Found, Watch},
+    generation::Generation,
+    grants::{Grants, GrantsError, PluginEntry, PluginsFile},
+    instance::PluginName,
+};
+use crate::{
+    config::PluginsConfig,
+    store::{DeclareError, Store},
+};
+
+/// Whether the directory decides, or only adds what the store has never seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryPolicy {
+    /// What lies in the directory is active, and what is removed from it is not: for development.
+    Decides,
+    /// A component that the store already knows is not activated again, so that an old image never undoes a swap.
+    Proposes,
+}
+
+/// A plugin that was refused, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// The file, or the digest of a component in the store.
+    pub source: String,
+    /// A sentence that says what to change.
+    pub reason: String,
+    /// Whether an earlier version goes on serving.
+    pub still_serving: bool,
+    #[serde(skip)]
+    torn: bool,
+}
+
+/// How a reload ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReloadReport {
+    pub generation: u64,
+    /// Whether a new generation was swapped in.
+    pub swapped: bool,
+    pub refused: Vec<Refused>,
+}
+
+/// Why a reload could not even begin. The running generation goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    #[error("cannot read the plugins directory {directory}")]
+    Directory {
+        directory: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Grants(#[from] GrantsError),
+    #[error(transparent)]
+    ActiveSet(#[from] ActiveSetError),
+    #[error("the reloader has stopped")]
+    Stopped,
+}
+
+/// The plugins of a host: the current generation and the way to change it.
+#[derive(Clone)]
+pub struct Plugins {
+    current: Arc<ArcSwap<Generation>>,
+    report: Arc<ArcSwap<ReloadReport>>,
+    requests: mpsc::Sender<oneshot::Sender<Result<ReloadReport, ReloadError>>>,
+}
+
+impl Plugins {
+    /// Starts the reloader and loads what is there.
+    ///
+    /// # Errors
+    /// What keeps it from loading anything; a plugin that is refused is no error.
+    pub async fn start(
+        runtime: Arc<PluginRuntime>,
+        aot: Option<Arc<AotCache>>,
+        config: PluginsConfig,
+        policy: DirectoryPolicy,
+    ) -> Result<Self, ReloadError> {
+        let current = Arc::new(ArcSwap::from_pointee(Generation::empty()));
+        let (requests, receiver) = mpsc::channel(8);
+        let report = ReloadReport { generation: 0, swapped: false, refused: Vec::new() };
+        let report = Arc::new(ArcSwap::from_pointee(report));
+        let mut reloader = Reloader {
+            runtime,
+            aot,
+            config,
+            policy,
+            current: current.clone(),
+            report: report.clone(),
+            prepared: HashMap::new(),
+        };
+        let plugins = Self { current, report, requests };
+        // Before the first look: what changes while plugins are being prepared is seen afterwards.
+        let watch = reloader.watch();
+        reloader.reload().await?;
+        tokio::spawn(reloader.run(receiver, watch));
+        Ok(plugins)
+    }
+
+    /// The current generation. A request takes it once.
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// How the last reload ended.
+    pub fn report(&self) -> Arc<ReloadReport> {
+        self.report.load_full()
+    }
+
+    /// Looks again, and answers when the result is in force.
+    ///
+    /// # Errors
+    /// What kept the reload from beginning.
+    pub async fn reload(&self) -> Result<ReloadReport, ReloadError> {
+        let (sender, receiver) = oneshot::channel();
+        self.requests.send(sender).await.map_err(|_| ReloadError::Stopped)?;
+        receiver.await.map_err(|_| ReloadError::Stopped)?
+    }
+}
+
+/// Waits between looks at a file that seems to be still written.
+const TORN_RETRIES: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
+
+struct Reloader {
+    runtime: Arc<PluginRuntime>,
+    aot: Option<Arc<AotCache>>,
+    config: PluginsConfig,
+    policy: DirectoryPolicy,
+    current: Arc<ArcSwap<Generation>>,
+    report: Arc<ArcSwap<ReloadReport>>,
+    /// Components by digest, so that an unchanged one is not compiled and described again.
+    prepared: HashMap<String, Arc<Prepared>>,
+}
+
+/// A component that may become active.
+struct Candidate {
+    /// What a refusal names.
+    source: String,
+    /// The file in the directory, unless it comes from the store.
+    file: Option<String>,
+    prepared: Arc<Prepared>,
+    /// The bytes, when they are not in the store yet.
+    bytes: Option<Arc<[u8]>>,
+}
+
+impl Reloader {
+    fn watch(&self) -> Option<Watch> {
+        self.config.watch.then(|| {
+            Watch::new(
+                &self.config.dir,
+                std::slice::from_ref(&self.config.grants),
+                Duration::from_millis(self.config.poll_ms),
+                Duration::from_millis(self.config.debounce_ms),
+            )
+        })
+    }
+
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<oneshot::Sender<Result<ReloadReport, ReloadError>>>,
+        mut watch: Option<Watch>,
+    ) {
+        loop {
+            let changed = async {
+                match &mut watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(answer) => {
+                        let result = self.reload().await;
+                        // The one who asked may have gone.
+                        let _gone = answer.send(result);
+                    }
+                    None => return,
+                },
+                () = changed => {
+                    if let Err(error) = self.reload().await {
+                        tracing::error!(cause = %error, "Plugins were not reloaded; the running ones go on");
+                    }
+                }
+            }
+        }
+    }
+
+    /// One reload, again where a file looks as if it were still being written.
+    async fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
+        let mut report = self.reload_once().await?;
+        for wait in TORN_RETRIES {
+            if !report.refused.iter().any(|refused| refused.torn) {
+                break;
+            }
+            tokio::time::sleep(wait).await;
+            report = self.reload_once().await?;
+        }
+        for refused in &report.refused {
+            tracing::warn!(
+                plugin.source = %refused.source,
+                "Plugin `{}` is refused: {}{}",
+                refused.source,
+                refused.reason,
+                if refused.still_serving { " (the running version goes on)" } else { "" }
+            );
+        }
+        metrics::gauge!("plugin_generation").set(precise(report.generation));
+        metrics::gauge!("plugins_refused").set(precise(report.refused.len() as u64));
+        self.report.store(Arc::new(report.clone()));
+        Ok(report)
+    }
+
+    async fn reload_once(&mut self) -> Result<ReloadReport, ReloadError> {
+        let file = PluginsFile::read(&self.config.grants)?;
+        let running = self.current.load_full();
+        let active = active_set::read(&self.runtime.store).await?;
+        let mut refused = Vec::new();
+        let candidates = self.candidates(&active, &mut refused).await?;
+        let mut chosen = self.choose(candidates, &active, &mut refused).await?;
+        let mut plugins: BTreeMap<String, Arc<LoadedPlugin>> = BTreeMap::new();
+        let mut fresh: Vec<(String, Arc<[u8]>)> = Vec::new();
+        let mut files: BTreeMap<String, String> =
+            active.iter().map(|plugin| (plugin.id.clone(), plugin.source.clone())).collect();
+        for (id, candidate) in std::mem::take(&mut chosen) {
+            let entry = file.entry(&id);
+            if !entry.enabled {
+                continue;
+            }
+            if let Some(file) = &candidate.file {
+                files.insert(id.clone(), file.clone());
+            }
+            match self.load(&candidate.prepared, &entry, &running).await {
+                Ok(plugin) => {
+                    if let Some(bytes) = candidate.bytes {
+                        fresh.push((candidate.prepared.digest.clone(), bytes));
+                    }
+                    plugins.insert(id, plugin);
+                }
+                Err(reason) => {
+                    self.fall_back(&id, candidate.source, reason, &running, &mut plugins, &mut refused)
+                }
+            }
+        }
+        let generation = self.fit(running.id + 1, plugins, &running, &mut refused);
+        let swapped = !same(&running, &generation);
+        // Only what is active: a component that the store knows is taken for one that was active before.
+        let is_active = |digest: &String| generation.plugins.values().any(|it| it.prepared.digest == *digest);
+        for (digest, bytes) in fresh.into_iter().filter(|(digest, _)| is_active(digest)) {
+            active_set::put_component(&self.runtime.store, &digest, &bytes).await?;
+        }
+        let set = describe(&generation, &files);
+        if set != active {
+            active_set::write(&self.runtime.store, &set).await?;
+        }
+        if swapped {
+            tracing::info!(
+                generation = generation.id,
+                "Generation {} serves {}",
+                generation.id,
+                names(&generation)
+            );
+            self.current.store(Arc::new(generation));
+            let alive: Vec<String> =
+                self.current.load().plugins.values().map(|plugin| plugin.prepared.digest.clone()).collect();
+            self.prepared.retain(|digest, _| alive.contains(digest));
+        }
+        Ok(ReloadReport { generation: self.current.load().id, swapped, refused })
+    }
+
+    /// What the directory offers, prepared.
+    async fn candidates(
+        &mut self,
+        active: &[ActivePlugin],
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<Candidate>, ReloadError> {
+        let dir = self.config.dir.clone();
+        let scanned = tokio::task::spawn_blocking(move || directory::scan(&dir)).await;
+        let found: Vec<Found> = match scanned {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound && !active.is_empty() => {
+                Vec::new()
+            }
+            Ok(Err(source)) => {
+                return Err(ReloadError::Directory { directory: self.config.dir.clone(), source });
+            }
+            Err(panic) => {
+                let source = std::io::Error::other(panic);
+                return Err(ReloadError::Directory { directory: self.config.dir.clone(), source });
+            }
+        };
+        let digests: Vec<String> = found.iter().map(|found| found.digest.clone()).collect();
+        let known = active_set::known(&self.runtime.store, &digests).await?;
+        let mut candidates = Vec::new();
+        for found in found {
+            let is_active = active.iter().any(|plugin| plugin.digest == found.digest);
+            if self.policy == DirectoryPolicy::Proposes && known.contains(&found.digest) && !is_active {
+                tracing::info!("`{}` was active before and is not activated again", found.file.display());
+                continue;
+            }
+            let source =
+                found.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            match self.prepare(&found.digest, found.bytes.clone()).await {
+                Ok(prepared) => {
+                    let bytes = (!known.contains(&found.digest)).then_some(found.bytes);
+                    candidates.push(Candidate { file: Some(source.clone()), source, prepared, bytes });
+                }
+                Err(error) => refused.push(Refused {
+                    source,
+                    reason: error.to_string(),
+                    still_serving: false,
+                    torn: error.looks_torn(),
+                }),
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// One component per plugin: the directory's, and for plugins it does not have, the store's.
+    async fn choose(
+        &mut self,
+        candidates: Vec<Candidate>,
+        active: &[ActivePlugin],
+        refused: &mut Vec<Refused>,
+    ) -> Result<BTreeMap<String, Candidate>, ReloadError> {
+        let mut by_id: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
+        for candidate in candidates {
+            by_id.entry(candidate.prepared.descriptor.id.clone()).or_default().push(candidate);
+        }
+        let mut chosen = BTreeMap::new();
+        for (id, mut offered) in by_id {
+            if self.policy == DirectoryPolicy::Proposes && offered.len() > 1 {
+                // What is new wins over what is active already.
+                offered.retain(|candidate| !active.iter().any(|it| it.digest == candidate.prepared.digest));
+            }
+            let sources: Vec<String> =
+                offered.iter().map(|candidate| format!("`{}`", candidate.source)).collect();
+            match <[Candidate; 1]>::try_from(offered) {
+                Ok([only]) => {
+                    chosen.insert(id, only);
+                }
+                Err(_several) => {
+                    let running = self.current.load().plugins.get(&id).cloned();
+                    refused.push(Refused {
+                        source: sources.join(", "),
+                        reason: format!(
+                            "several files are the plugin `{id}`: leave one of them in the directory"
+                        ),
+                        still_serving: running.is_some(),
+                        torn: false,
+                    });
+                    if let Some(running) = running {
+                        let prepared = running.prepared.clone();
+                        chosen.insert(
+                            id,
+                            Candidate { source: "running".to_owned(), file: None, prepared, bytes: None },
+                        );
+                    }
+                }
+            }
+        }
+        // Outside development the store's plugins stay when the directory does not have them; in development a plugin
+        // whose file is there but unusable stays, and one whose file is gone goes.
+        let keeps_absent = self.policy == DirectoryPolicy::Proposes;
+        for plugin in active {
+            if chosen.contains_key(&plugin.id) {
+                continue;
+            }
+            let was_refused = refused.iter().any(|refused| refused.source == plugin.source);
+            if !keeps_absent && !was_refused {
+                continue;
+            }
+            let source = format!("component {} of the store", &plugin.digest.get(..12).unwrap_or_default());
+            match self.from_store(&plugin.digest).await? {
+                Some(Ok(prepared)) => {
+                    if was_refused
+                        && let Some(refused) = refused.iter_mut().find(|it| it.source == plugin.source)
+                    {
+                        refused.still_serving = true;
+                    }
+                    chosen.insert(plugin.id.clone(), Candidate { source, file: None, prepared, bytes: None });
+                }
+                Some(Err(error)) => refused.push(Refused {
+                    source,
+                    reason: error.to_string(),
+                    still_serving: false,
+                    torn: false,
+                }),
+                None => {}
+            }
+        }
+        Ok(chosen)
+    }
+
+    async fn prepare(&mut self, digest: &str, bytes: Arc<[u8]>) -> Result<Arc<Prepared>, ComponentError> {
+        if let Some(prepared) = self.prepared.get(digest) {
+            return Ok(prepared.clone());
+        }
+        let prepared = Arc::new(prepare(&self.runtime, self.aot.as_ref(), &self.config, bytes).await?);
+        self.prepared.insert(digest.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+
+    async fn from_store(
+        &mut self,
+        digest: &str,
+    ) -> Result<Option<Result<Arc<Prepared>, ComponentError>>, ReloadError> {
+        if let Some(prepared) = self.prepared.get(digest) {
+            return Ok(Some(Ok(prepared.clone())));
+        }
+        match active_set::get_component(&self.runtime.store, digest).await? {
+            Some(bytes) => Ok(Some(self.prepare(digest, bytes).await)),
+            None => Ok(None),
+        }
+    }
+
+    /// Grants, configures and limits a prepared component, and makes its collections. An unchanged plugin is taken over
+    /// from the running generation with its permits and its breaker.
+    async fn load(
+        &self,
+        prepared: &Arc<Prepared>,
+        entry: &PluginEntry,
+        running: &Generation,
+    ) -> Result<Arc<LoadedPlugin>, String> {
+        let descriptor = &prepared.descriptor;
+        let grants = Grants::resolve(descriptor, entry).map_err(|error| error.to_string())?;
+        let limits = entry.limits.over(&self.config.limits);
+        let config = serde_json::to_vec(&entry.config).map_err(|error| error.to_string())?;
+        let config_digest = blake3::hash(&config).to_hex().to_string();
+        if let Some(plugin) = running.plugins.get(&descriptor.id)
+            && plugin.prepared.digest == prepared.digest
+            && plugin.config_digest == config_digest
+            && *plugin.grants == grants
+            && plugin.limits == limits
+        {
+            return Ok(plugin.clone());
+        }
+        check_config(descriptor, &entry.config)?;
+        validate_config(&self.runtime, prepared, &config)
+            .await
+            .map_err(|error| format!("its configuration in the plugins file is refused: {error}"))?;
+        declare(&self.runtime.store, prepared).await?;
+        Ok(Arc::new(LoadedPlugin {
+            prepared: prepared.clone(),
+            grants: Arc::new(grants),
+            gate: Gate::new(
+                limits.concurrency as usize,
+                Duration::from_millis(self.config.queue_timeout_ms),
+                "the plugin's own permits",
+            ),
+            breaker: Arc::new(Breaker::new(self.config.breaker.clone())),
+            limits,
+            config,
+            config_digest,
+            name: Arc::new(PluginName { id: descriptor.id.clone(), version: descriptor.version.to_string() }),
+        }))
+    }
+
+    /// Keeps the running version of a plugin whose candidate is refused.
+    fn fall_back(
+        &self,
+        id: &str,
+        source: String,
+        reason: String,
+        running: &Generation,
+        plugins: &mut BTreeMap<String, Arc<LoadedPlugin>>,
+        refused: &mut Vec<Refused>,
+    ) {
+        let earlier = running.plugins.get(id);
+        refused.push(Refused { source, reason, still_serving: earlier.is_some(), torn: false });
+        if let Some(earlier) = earlier {
+            plugins.insert(id.to_owned(), earlier.clone());
+        }
+    }
+
+    /// Builds the generation, leaving out what does not fit with the rest: first by its running version, then wholly.
+    fn fit(
+        &self,
+        id: u64,
+        mut plugins: BTreeMap<String, Arc<LoadedPlugin>>,
+        running: &Generation,
+        refused: &mut Vec<Refused>,
+    ) -> Generation {
+        loop {
+            match Generation::build(id, plugins.clone()) {
+                Ok(generation) => return generation,
+                Err(error) => {
+                    let Some(left_out) = plugins.remove(&error.plugin) else { return Generation::empty() };
+                    let earlier = running
+                        .plugins
+                        .get(&error.plugin)
+                        .filter(|earlier| earlier.prepared.digest != left_out.prepared.digest);
+                    refused.push(Refused {
+                        source: error.plugin.clone(),
+                        reason: error.message,
+                        still_serving: earlier.is_some(),
+                        torn: false,
+                    });
+                    if let Some(earlier) = earlier {
+                        plugins.insert(error.plugin, earlier.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check_config(descriptor: &super::descriptor::Descriptor, config: &toml::Table) -> Result<(), String> {
+    let Some(schema) = &descriptor.config_schema else {
+        return if config.is_empty() {
+            Ok(())
+        } else {
+            Err("the plugins file configures it, and it has nothing to configure: remove its `config`"
+                .to_owned())
+        };
+    };
+    let value = serde_json::to_value(config).map_err(|error| error.to_string())?;
+    let validator = jsonschema::validator_for(schema)
+        .map_err(|error| format!("its configuration schema does not compile: {error}"))?;
+    match validator.validate(&value) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(format!(
+            "its configuration in the plugins file does not fit at `{}`: {error}",
+            error.instance_path()
+        )),
+    }
+}
+
+async fn declare(store: &Store, prepared: &Prepared) -> Result<(), String> {
+    match store.collections_declare(prepared.descriptor.collections.clone()).await {
+        Ok(()) => Ok(()),
+        Err(DeclareError::Refused(refused)) => Err(format!("its collections are refused: {refused}")),
+        Err(DeclareError::Unavailable(error)) => Err(format!("its collections could not be made: {error}")),
+    }
+}
+
+fn same(running: &Generation, candidate: &Generation) -> bool {
+    running.id > 0
+        && running.plugins.len() == candidate.plugins.len()
+        && running.plugins.iter().zip(&candidate.plugins).all(|(a, b)| a.0 == b.0 && Arc::ptr_eq(a.1, b.1))
+}
+
+fn describe(generation: &Generation, files: &BTreeMap<String, String>) -> Vec<ActivePlugin> {
+    generation
+        .plugins
+        .values()
+        .map(|plugin| ActivePlugin {
+            id: plugin.id().to_owned(),
+            version: plugin.version().to_owned(),
+            digest: plugin.prepared.digest.clone(),
+            config_digest: plugin.config_digest.clone(),
+            source: files.get(plugin.id()).cloned().unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn names(generation: &Generation) -> String {
+    let names: Vec<String> =
+        generation.plugins.values().map(|plugin| format!("{} {}", plugin.id(), plugin.version())).collect();
+    if names.is_empty() { "no plugins".to_owned() } else { names.join(", ") }
+}
+
+/// Gauges are floats; these counts stay far below where that loses precision.
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn precise(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,270 @@
+//! Checking requests against the schemas that a plugin declares, before a guest runs.
+
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
+use serde_json::{Map, Value};
+
+use super::descriptor::{Body, Param};
+
+/// Deepest nesting of references that is followed.
+const DEPTH: usize = 24;
+const ERRORS: usize = 50;
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON pointer.
+    pub pointer: String,
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// A compiled body schema.
+pub struct BodyCheck {
+    pub media_type: String,
+    validator: Validator,
+    schema: Value,
+}
+
+/// A compiled parameter schema.
+pub struct ParamCheck {
+    pub name: String,
+    pub required: bool,
+    validator: Validator,
+    reads_as: ReadsAs,
+}
+
+/// What the text of a parameter is before it is validated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadsAs {
+    Text,
+    /// A number or a boolean, where the text is one.
+    Scalar,
+}
+
+/// Puts the plugin's named schemas where `#/components/schemas/…` finds them.
+fn rooted(schema: &Value, named: &Map<String, Value>) -> Value {
+    let mut root = match schema {
+        Value::Object(members) => members.clone(),
+        other => Map::from_iter([("allOf".to_owned(), Value::Array(vec![other.clone()]))]),
+    };
+    root.insert("components".to_owned(), serde_json::json!({ "schemas": named }));
+    Value::Object(root)
+}
+
+fn compile(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        .build(schema)
+        .map_err(|error| format!("the schema does not compile: {error}"))
+}
+
+/// Whether a schema compiles with the plugin's named schemas.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_schema(schema: &Value, named: &Map<String, Value>) -> Result<(), String> {
+    compile(&rooted(schema, named)).map(drop)
+}
+
+impl BodyCheck {
+    pub(super) fn new(body: &Body, named: &Map<String, Value>) -> Result<Self, String> {
+        let schema = rooted(&body.schema, named);
+        Ok(Self { media_type: body.media_type.clone(), validator: compile(&schema)?, schema })
+    }
+
+    /// Removes members marked `readOnly`; answers whether there were any.
+    pub fn strip_read_only(&self, body: &mut Value) -> bool {
+        strip(body, &self.schema, &self.schema, 0)
+    }
+
+    /// What is wrong with a body; nothing when it fits.
+    pub fn violations(&self, body: &Value) -> Vec<Violation> {
+        if self.validator.is_valid(body) {
+            return Vec::new();
+        }
+        self.validator.iter_errors(body).flat_map(|error| violations_of(&error)).take(ERRORS).collect()
+    }
+}
+
+impl ParamCheck {
+    pub(super) fn new(param: &Param, named: &Map<String, Value>) -> Result<Self, String> {
+        let schema = rooted(&param.schema, named);
+        Ok(Self {
+            name: param.name.clone(),
+            required: param.required,
+            validator: compile(&schema)?,
+            reads_as: reads_as(&schema),
+        })
+    }
+
+    /// What is wrong with a parameter's text; `None` when it fits.
+    pub fn violation(&self, text: &str) -> Option<String> {
+        let value = typed(text, self.reads_as);
+        self.validator.validate(&value).err().map(|error| error.to_string())
+    }
+}
+
+fn reads_as(root: &Value) -> ReadsAs {
+    let mut schema = root;
+    // A reference to a reference ends after a few steps, unless it is a circle.
+    for _ in 0..DEPTH {
+        let target =
+            schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+        match target.and_then(|pointer| root.pointer(pointer)) {
+            Some(next) => schema = next,
+            None => break,
+        }
+    }
+    let kinds: Vec<&str> = match schema.get("type") {
+        Some(Value::String(only)) => vec![only],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let scalar = kinds.iter().any(|kind| matches!(*kind, "integer" | "number" | "boolean"));
+    if scalar && !kinds.contains(&"string") { ReadsAs::Scalar } else { ReadsAs::Text }
+}
+
+fn typed(text: &str, reads_as: ReadsAs) -> Value {
+    if reads_as == ReadsAs::Scalar
+        && let Ok(value @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str(text)
+    {
+        return value;
+    }
+    Value::String(text.to_owned())
+}
+
+fn violations_of(error: &ValidationError<'_>) -> Vec<Violation> {
+    let pointer = error.instance_path().to_string();
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
+            .iter()
+            .map(|name| Violation {
+                pointer: format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
+                code: "unknown_field",
+                message: "There is no such member.".to_owned(),
+            })
+            .collect(),
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            vec![Violation {
+                pointer: format!("{pointer}/{name}"),
+                code: "validation_failed",
+                message: "This member is required.".to_owned(),
+            }]
+        }
+        _ => vec![Violation { pointer, code: "validation_failed", message: shortened(&error.to_string()) }],
+    }
+}
+
+/// A message may quote the value, and the value may be long.
+fn shortened(message: &str) -> String {
+    const MOST: usize = 300;
+    if message.chars().count() <= MOST {
+        return message.to_owned();
+    }
+    // What is expected stands at the end.
+    let tail: String = message.chars().skip(message.chars().count() - MOST / 2).collect();
+    let head: String = message.chars().take(MOST / 2).collect();
+    format!("{head}…{tail}")
+}
+
+/// Removes what the schema marks `readOnly` from a value.
+fn strip(value: &mut Value, schema: &Value, root: &Value, depth: usize) -> bool {
+    if depth > DEPTH {
+        return false;
+    }
+    let schema = match schema.get("$ref").and_then(Value::as_str) {
+        Some(reference) => match reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer)) {
+            Some(target) => target,
+            None => return false,
+        },
+        None => schema,
+    };
+    let mut stripped = false;
+    for keyword in ["allOf", "anyOf", "oneOf"] {
+        for branch in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+            stripped |= strip(value, branch, root, depth + 1);
+        }
+    }
+    match value {
+        Value::Object(members) => {
+            let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+                return stripped;
+            };
+            members.retain(|name, member| {
+                let Some(property) = properties.get(name) else { return true };
+                if property.get("readOnly") == Some(&Value::Bool(true)) {
+                    stripped = true;
+                    return false;
+                }
+                stripped |= strip(member, property, root, depth + 1);
+                true
+            });
+        }
+        Value::Array(elements) => {
+            if let Some(items) = schema.get("items") {
+                for element in elements {
+                    stripped |= strip(element, items, root, depth + 1);
+                }
+            }
+        }
+        _ => {}
+    }
+    stripped
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check() -> BodyCheck {
+        let named = json!({
+            "Item": {
+                "type": "object",
+                "properties": { "id": { "type": "string", "readOnly": true }, "sku": { "type": "string" } },
+                "required": ["sku"],
+                "additionalProperties": false
+            },
+            "Box": {
+                "type": "object",
+                "properties": {
+                    "version": { "type": "integer", "readOnly": true },
+                    "items": { "type": "array", "items": { "$ref": "#/components/schemas/Item" } }
+                },
+                "additionalProperties": false
+            }
+        });
+        let body = Body {
+            media_type: "application/json".to_owned(),
+            schema: json!({ "$ref": "#/components/schemas/Box" }),
+            example: None,
+        };
+        BodyCheck::new(&body, named.as_object().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn read_only_members_are_removed_at_every_depth() {
+        let mut body = json!({"version": 3, "items": [{"id": "x", "sku": "A"}]});
+        assert!(check().strip_read_only(&mut body));
+        assert_eq!(body, json!({"items": [{"sku": "A"}]}));
+        assert!(!check().strip_read_only(&mut body));
+    }
+
+    #[test]
+    fn violations_carry_a_pointer_and_a_code() {
+        let found = check().violations(&json!({"items": [{"sku": 1, "a/b": 2}, {}], "x": 1}));
+        let found: Vec<(&str, &str)> = found.iter().map(|it| (it.pointer.as_str(), it.code)).collect();
+        for expected in [
+            ("/items/0/sku", "validation_failed"),
+            ("/items/0/a~1b", "unknown_field"),
+            ("/items/1/sku", "validation_failed"),
+            ("/x", "unknown_field"),
+        ] {
+            assert!(found.contains(&expected), "{expected:?} in {found:?}");
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! What belongs to the commits of one request: the idempotency record, the audit entry, the events and the answer.
+//!
+//! A plugin says what it wants written; the host adds to the same commit what must be true exactly if the commit is.
+//! A commit that was queued runs to its end whatever becomes of the guest, the deadline or the client, and the
+//! transaction knows its result even when the guest no longer does.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value, json};
+use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write};
+use tokio::sync::watch;
+
+use super::{CommitError, Store, Unavailable, idempotency::IdempotencyKey};
+
+/// The HTTP answer that went with a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    /// JSON; none for 204.
+    pub body: Option<String>,
+    /// The version of the document shown.
+    pub version: Option<u64>,
+}
+
+/// An answer before its commit: the body may be a document that the commit results in.
+#[derive(Debug, Clone)]
+pub struct AnswerPlan {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<Content>,
+    /// The write whose document is shown.
+    pub subject: Option<usize>,
+}
+
+/// A JSON value, or the document that a write results in.
+#[derive(Debug, Clone)]
+pub enum Content {
+    Json(Value),
+    Document { write: usize, overlay: Map<String, Value> },
+}
+
+/// Something that happened, to be recorded with its commit.
+#[derive(Debug, Clone)]
+pub struct EventPlan {
+    pub topic: String,
+    pub subject: usize,
+    pub data: Content,
+}
+
+/// Who acts, for the audit log. Only staff, service accounts and security actions are audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub kind: String,
+    pub id: Option<String>,
+}
+
+type CommitResult = Arc<Result<Vec<Option<Document>>, CommitError>>;
+
+/// The commits of one request. Clones share the state.
+#[derive(Clone)]
+pub struct Transaction {
+    inner: Arc<Mutex<State>>,
+    about: Arc<About>,
+}
+
+struct About {
+    idempotency: Option<IdempotencyKey>,
+    audited: Option<Actor>,
+    operation_id: String,
+    request_id: String,
+}
+
+#[derive(Default)]
+struct State {
+    /// The idempotency record's version once a commit of this request has written it.
+    record_version: Option<u64>,
+    committed: bool,
+    conflicted: bool,
+    superseded: bool,
+    last: Option<InFlight>,
+}
+
+struct InFlight {
+    result: watch::Receiver<Option<CommitResult>>,
+    answer: Option<AnswerPlan>,
+}
+
+impl Transaction {
+    /// `audited` names the actor when the request's commits belong in the audit log.
+    pub fn new(
+        idempotency: Option<IdempotencyKey>,
+        audited: Option<Actor>,
+        operation_id: impl Into<String>,
+        request_id: impl Into<String>,
+    ) -> Self {
+        Self {
+            inner: Arc::default(),
+            about: Arc::new(About {
+                idempotency,
+                audited,
+                operation_id: operation_id.into(),
+                request_id: request_id.into(),
+            }),
+        }
+    }
+
+    /// Commits the plugin's writes together with what belongs to them.
+    ///
+    /// # Errors
+    /// Those of [`Store::commit`]; a refusal names the plugin's own write.
+    pub async fn commit(
+        &self,
+        store: &Store,
+        writes: Vec<Write>,
+        events: Vec<EventPlan>,
+        answer: Option<AnswerPlan>,
+    ) -> Result<Vec<Option<Document>>, CommitError> {
+        let own = writes.len();
+        let writes = self.complete_writes(store, writes, &events, answer.as_ref());
+        let (sender, mut result) = watch::channel(None);
+        self.state().last = Some(InFlight { result: result.clone(), answer });
+        let store = store.clone();
+        // Detached: whoever stops waiting, the commit goes on and its result is kept.
+        tokio::spawn(async move {
+            let outcome = store.commit(writes).await;
+            sender.send_replace(Some(Arc::new(outcome)));
+        });
+        let outcome = wait(&mut result).await;
+        self.conclude(own, &outcome);
+        match outcome.as_ref() {
+            Ok(documents) => Ok(documents.iter().take(own).cloned().collect()),
+            Err(CommitError::Refused(refused)) if refused.write >= own => {
+                Err(CommitError::Refused(CommitRefused { write: own, reason: refused.reason.clone() }))
+            }
+            Err(error) => Err(error.again()),
+        }
+    }
+
+    /// Waits for a commit that is still under way and answers what the request's last commit answers.
+    pub async fn settle(&self) -> Settled {
+        let waiting = self.state().last.as_ref().map(|last| (last.result.clone(), last.answer.clone()));
+        let Some((mut result, answer)) = waiting else { return self.settled(None) };
+        let outcome = wait(&mut result).await;
+        self.conclude(usize::MAX, &outcome);
+        let answer = match (outcome.as_ref(), answer) {
+            (Ok(documents), Some(plan)) => Some(resolve(&plan, documents)),
+            _ => None,
+        };
+        self.settled(answer)
+    }
+
+    /// Forgets a conflict, before the handler runs again.
+    pub fn restart(&self) {
+        let mut state = self.state();
+        state.conflicted = false;
+        state.last = None;
+    }
+
+    /// Stores the answer of a request whose commits carried none, so that a repeat gets it.
+    ///
+    /// # Errors
+    /// Those of [`Store::commit`].
+    pub async fn record_answer(&self, store: &Store, answer: &Answer) -> Result<(), CommitError> {
+        let (Some(key), Some(version)) = (&self.about.idempotency, self.state().record_version) else {
+            return Ok(());
+        };
+        let body =
+            answer.body.as_deref().and_then(|body| serde_json::from_str(body).ok()).unwrap_or(Value::Null);
+        let mut record = key.record(answer.status, &answer.headers, answer.version);
+        record.insert("body".to_owned(), body);
+        let write = key.replace(record, version, Vec::new());
+        store.commit(vec![write]).await.map(drop)
+    }
+
+    fn settled(&self, answer: Option<Answer>) -> Settled {
+        let state = self.state();
+        Settled {
+            answer,
+            committed: state.committed,
+            conflicted: state.conflicted && !state.committed,
+            superseded: state.superseded,
+        }
+    }
+
+    /// Remembers what a commit's result means for the request.
+    fn conclude(&self, own: usize, outcome: &CommitResult) {
+        let mut state = self.state();
+        match outcome.as_ref() {
+            Ok(documents) => {
+                state.committed = true;
+                state.conflicted = false;
+                if self.about.idempotency.is_some() {
+                    // The record is the last write.
+                    state.record_version =
+                        documents.last().and_then(Option::as_ref).map(|record| record.version);
+                }
+            }
+            Err(CommitError::Refused(refused)) => match refused.reason {
+                Refusal::Version { .. } | Refusal::Guard if refused.write < own => state.conflicted = true,
+                // Another request with the same key was first.
+                Refusal::AlreadyExists | Refusal::Version { .. } | Refusal::NotFound
+                    if own != usize::MAX && refused.write >= own =>
+                {
+                    state.superseded = true;
+                }
+                _ => {}
+            },
+            Err(_) => {}
+        }
+    }
+
+    fn complete_writes(
+        &self,
+        store: &Store,
+        mut writes: Vec<Write>,
+        events: &[EventPlan],
+        answer: Option<&AnswerPlan>,
+    ) -> Vec<Write> {
+        let about = &self.about;
+        let audit = about.audited.as_ref().map(|actor| audit_entry(actor, about, &writes));
+        for event in events {
+            writes.push(event_write(store, event, &writes, about));
+        }
+        if let Some(entry) = audit {
+            writes.push(insert("_audit", store.id_new("aud"), entry, Vec::new()));
+        }
+        if let Some(key) = &about.idempotency {
+            let (record, embeds) = match answer {
+                Some(answer) => idempotency_record(key, answer),
+                None => (key.running(), Vec::new()),
+            };
+            writes.push(match self.state().record_version.or(key.takes_over) {
+                Some(version) => key.replace(record, version, embeds),
+                None => insert(IdempotencyKey::COLLECTION, key.record_id.clone(), record, embeds),
+            });
+        }
+        writes
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a request's commits ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// The answer that went with the last commit, if it went through.
+    pub answer: Option<Answer>,
+    pub committed: bool,
+    /// The last commit met a version or guard conflict and none went through: the handler may run again.
+    pub conflicted: bool,
+    /// Another request with the same idempotency key was first.
+    pub superseded: bool,
+}
+
+async fn wait(result: &mut watch::Receiver<Option<CommitResult>>) -> CommitResult {
+    match result.wait_for(Option::is_some).await {
+        Ok(outcome) => outcome.clone().unwrap_or_else(lost),
+        // The task that commits ended without a result: the runtime is shutting down.
+        Err(_) => lost(),
+    }
+}
+
+fn lost() -> CommitResult {
+    Arc::new(Err(CommitError::Unavailable(Unavailable::Closed)))
+}
+
+fn resolve(plan: &AnswerPlan, documents: &[Option<Document>]) -> Answer {
+    let version =
+        plan.subject.and_then(|subject| documents.get(subject)?.as_ref()).map(|document| document.version);
+    let body = plan.body.as_ref().map(|content| match content {
+        Content::Json(value) => value.to_string(),
+        Content::Document { write, overlay } => {
+            let document = documents.get(*write).and_then(Option::as_ref);
+            overlaid(document, overlay).to_string()
+        }
+    });
+    Answer { status: plan.status, headers: plan.headers.clone(), body, version }
+}
+
+fn overlaid(document: Option<&Document>, overlay: &Map<String, Value>) -> Value {
+    let parsed = document.and_then(|document| serde_json::from_str::<Value>(&document.json).ok());
+    let mut value = parsed.unwrap_or(Value::Null);
+    if let Some(members) = value.as_object_mut() {
+        for (name, member) in overlay {
+            members.insert(name.clone(), member.clone());
+        }
+    }
+    value
+}
+
+fn insert(collection: &str, id: String, body: Map<String, Value>, embeds: Vec<Embed>) -> Write {
+    Write {
+        collection: collection.to_owned(),
+        id,
+        operation: Operation::Insert(body),
+        expected_version: None,
+        guard: None,
+        scope: None,
+        embeds,
+    }
+}
+
+fn embed(member: &str, content: &Content, body: &mut Map<String, Value>) -> Vec<Embed> {
+    match content {
+        Content::Json(value) => {
+            body.insert(member.to_owned(), value.clone());
+            Vec::new()
+        }
+        Content::Document { write, overlay } => {
+            body.insert(member.to_owned(), Value::Null);
+            vec![Embed { member: member.to_owned(), write: *write, overlay: overlay.clone() }]
+        }
+    }
+}
+
+fn idempotency_record(key: &IdempotencyKey, answer: &AnswerPlan) -> (Map<String, Value>, Vec<Embed>) {
+    let mut record = key.record(answer.status, &answer.headers, None);
+    if let Some(subject) = answer.subject {
+        record.insert("subject".to_owned(), json!(subject));
+    }
+    let embeds = match &answer.body {
+        Some(content) => embed("body", content, &mut record),
+        None => Vec::new(),
+    };
+    (record, embeds)
+}
+
+fn event_write(store: &Store, event: &EventPlan, writes: &[Write], about: &About) -> Write {
+    let subject = writes.get(event.subject).map(|write| write.id.clone());
+    let mut body = Map::new();
+    body.insert("topic".to_owned(), json!(event.topic));
+    body.insert("subject".to_owned(), json!(subject));
+    body.insert("operationId".to_owned(), json!(about.operation_id));
+    body.insert("requestId".to_owned(), json!(about.request_id));
+    let embeds = embed("data", &event.data, &mut body);
+    insert("_events", store.id_new("evt"), body, embeds)
+}
+
+fn audit_entry(actor: &Actor, about: &About, writes: &[Write]) -> Map<String, Value> {
+    let changes: Vec<Value> = writes
+        .iter()
+        .filter_map(|write| {
+            let verb = match &write.operation {
+                Operation::Insert(_) => "create",
+                Operation::Replace(_) | Operation::Update(_) => "change",
+                Operation::Delete => "delete",
+                Operation::Check => return None,
+            };
+            Some(json!({ "collection": write.collection, "id": write.id, "verb": verb }))
+        })
+        .collect();
+    let mut entry = Map::new();
+    entry.insert("actorKind".to_owned(), json!(actor.kind));
+    entry.insert("actorId".to_owned(), json!(actor.id));
+    entry.insert("operationId".to_owned(), json!(about.operation_id));
+    entry.insert("requestId".to_owned(), json!(about.request_id));
+    entry.insert("changes".to_owned(), Value::Array(changes));
+    entry
+}

@@ -1,0 +1,180 @@
+//! The response made from a stored product: its bytes, with the computed `price` put into every variant.
+//!
+//! A read names only the members that decide, and copies all others without looking at them.
+
+use plugin_sdk::{Context, Document, Problem};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{json, value::RawValue};
+
+use crate::{
+    model::{ProductInput, ProductStatus},
+    rules::{PriceTerms, Quoted, quote},
+};
+
+/// For whom a product is shown: the currency, the moment, and whether drafts are.
+pub(crate) struct Viewer {
+    pub(crate) currency: String,
+    pub(crate) now: String,
+    pub(crate) sees_all: bool,
+}
+
+#[derive(Deserialize)]
+struct StoredProduct<'d> {
+    status: ProductStatus,
+    #[serde(borrow)]
+    variants: Vec<StoredVariant<'d>>,
+}
+
+#[derive(Deserialize)]
+struct StoredVariant<'d> {
+    #[serde(borrow)]
+    prices: &'d RawValue,
+}
+
+/// Currencies and times are stored in forms that JSON never escapes, so they can be borrowed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredPrice<'d> {
+    amount: i64,
+    currency: &'d str,
+    compare_at: Option<i64>,
+    min_quantity: Option<i64>,
+    customer_group: Option<IgnoredAny>,
+    starts_at: Option<&'d str>,
+    ends_at: Option<&'d str>,
+}
+
+impl Viewer {
+    /// Writes the product to the end of `out`, and answers whether this viewer may see it; if not, nothing is
+    /// written. `until` becomes the earlier one of itself and the end of a price shown.
+    pub(crate) fn show(
+        &self,
+        ctx: &Context<'_>,
+        document: &Document,
+        out: &mut String,
+        until: &mut Option<String>,
+    ) -> Result<bool, Problem> {
+        let stored: StoredProduct<'_> = ctx.read("products", document)?;
+        if !self.sees_all && stored.status != ProductStatus::Active {
+            return Ok(false);
+        }
+        let json = document.json.as_str();
+        let mut copied = 0;
+        for variant in stored.variants {
+            let raw = variant.prices.get();
+            let prices: Vec<StoredPrice<'_>> = serde_json::from_str(raw)
+                .map_err(|error| Problem::new(502, "plugin_failed").detail(error.to_string()))?;
+            let quoted = quote(prices.iter().map(StoredPrice::terms), &self.currency, &self.now);
+            // `raw` is a part of `json`, and `price` goes right behind it.
+            let end = raw.as_ptr() as usize - json.as_ptr() as usize + raw.len();
+            out.push_str(&json[copied..end]);
+            out.push_str(",\"price\":");
+            push_price(&quoted, out);
+            copied = end;
+            sooner(until, quoted.until);
+        }
+        out.push_str(&json[copied..]);
+        Ok(true)
+    }
+
+    /// The members of a product that is being written which differ from the stored ones: the variants with their
+    /// prices.
+    pub(crate) fn overlay(&self, product: &ProductInput) -> serde_json::Value {
+        let variants: Vec<_> = product
+            .variants
+            .iter()
+            .map(|variant| {
+                let mut shown = json!(variant);
+                let quoted = quote(variant.prices.iter().map(PriceTerms::from), &self.currency, &self.now);
+                shown["price"] = json!(quoted.price);
+                shown
+            })
+            .collect();
+        json!({ "variants": variants })
+    }
+}
+
+impl<'d> StoredPrice<'d> {
+    fn terms(&self) -> PriceTerms<'d> {
+        PriceTerms {
+            amount: self.amount,
+            currency: self.currency,
+            compare_at: self.compare_at,
+            min_quantity: self.min_quantity,
+            for_group: self.customer_group.is_some(),
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+        }
+    }
+}
+
+fn push_price(quoted: &Quoted, out: &mut String) {
+    match serde_json::to_string(&quoted.price) {
+        Ok(price) => out.push_str(&price),
+        Err(_) => out.push_str("null"),
+    }
+}
+
+fn sooner(until: &mut Option<String>, other: Option<String>) {
+    if let Some(other) = other
+        && until.as_ref().is_none_or(|until| other < *until)
+    {
+        *until = Some(other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::mock::MockHost;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn shown(product: &Value, sees_all: bool) -> (Option<String>, Option<String>) {
+        let host = MockHost::new::<crate::Products>();
+        let ctx = Context::new(&host, b"");
+        let document = Document { id: "prod_1".to_owned(), version: 1, json: product.to_string() };
+        let viewer =
+            Viewer { currency: "USD".to_owned(), now: "2026-01-01T00:00:00.000Z".to_owned(), sees_all };
+        let (mut out, mut until) = (String::new(), None);
+        let visible = viewer.show(&ctx, &document, &mut out, &mut until).unwrap();
+        (visible.then_some(out), until)
+    }
+
+    #[test]
+    fn prices_are_put_in_and_the_rest_is_copied() {
+        let product = json!({
+            "status": "active",
+            "name": "a \"b\" \u{1F455} \\",
+            "variants": [
+                {"sku": "A", "prices": [{"amount": 5, "currency": "USD", "compareAt": 9}], "metadata": {"prices": []}},
+                {"prices": [], "sku": "B"},
+            ],
+            "last": [1.50, null],
+        });
+        let (out, until) = shown(&product, false);
+        let mut expected = product;
+        expected["variants"][0]["price"] = json!({"amount": 5, "currency": "USD", "compareAt": 9});
+        expected["variants"][1]["price"] = json!(null);
+        let out: Value = serde_json::from_str(&out.unwrap()).unwrap();
+        assert_eq!(out, expected);
+        assert_eq!(until, None);
+    }
+
+    #[test]
+    fn the_earliest_end_of_a_price_is_told() {
+        let price = |ends_at: &str| json!({"amount": 5, "currency": "USD", "endsAt": ends_at});
+        let product = json!({"status": "active", "variants": [
+            {"prices": [price("2026-03-01T00:00:00.000Z")]},
+            {"prices": [price("2026-02-01T00:00:00.000Z")]},
+        ]});
+        assert_eq!(shown(&product, false).1.as_deref(), Some("2026-02-01T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn drafts_are_shown_to_staff_only() {
+        let product = json!({"status": "draft", "variants": []});
+        assert_eq!(shown(&product, false).0, None);
+        assert!(shown(&product, true).0.is_some());
+    }
+}

@@ -1,0 +1,226 @@
+//! A host under test: in this process, on a port of its own, with a store in a temporary directory and a clock that
+//! the test moves.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use host::{
+    app::App,
+    clock::{Clock, ManualClock},
+    config::Config,
+    identity::{AccountKind, NewAccount},
+};
+use secrecy::SecretString;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::client::Client;
+
+/// 2026-01-01T00:00:00Z.
+pub const START_MS: i64 = 1_767_225_600_000;
+pub const ADMIN_EMAIL: &str = "admin@example.com";
+pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
+
+/// Where built components lie: `target/plugins` and `target/fixtures`, made by `cargo xtask test`.
+pub fn built(folder: &str, name: &str) -> PathBuf {
+    let path = target_dir().join(folder).join(format!("{name}.wasm"));
+    assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it", path.display());
+    path
+}
+
+fn target_dir() -> PathBuf {
+    // The test binary lies in target/<profile>/deps.
+    let binary = std::env::current_exe().unwrap();
+    binary.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// Describes a host to start.
+pub struct TestHostBuilder {
+    components: Vec<(String, PathBuf)>,
+    grants: String,
+    configure: Box<dyn FnOnce(&mut Config)>,
+    data: Option<TempDir>,
+}
+
+/// A running host.
+pub struct TestHost {
+    pub app: App,
+    pub clock: ManualClock,
+    pub plugins_dir: PathBuf,
+    origin: String,
+    admin_token: Option<String>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+    data: TempDir,
+}
+
+/// The grants of the shipped plugins.
+pub const SHOP_GRANTS: &str = include_str!("../../config/plugins.toml");
+
+impl TestHostBuilder {
+    /// A host without plugins.
+    pub fn empty() -> Self {
+        Self { components: Vec::new(), grants: String::new(), configure: Box::new(|_| {}), data: None }
+    }
+
+    /// A host with the shipped plugins.
+    pub fn shop() -> Self {
+        Self::empty().plugin("products").plugin("categories").grants(SHOP_GRANTS)
+    }
+
+    /// Adds a shipped plugin.
+    pub fn plugin(mut self, name: &str) -> Self {
+        self.components.push((format!("{name}.wasm"), built("plugins", name)));
+        self
+    }
+
+    /// Adds a fixture.
+    pub fn fixture(mut self, name: &str) -> Self {
+        self.components.push((format!("{name}.wasm"), built("fixtures", name)));
+        self
+    }
+
+    /// The text of the plugins file.
+    pub fn grants(mut self, text: &str) -> Self {
+        self.grants.push_str(text);
+        self
+    }
+
+    /// Changes the configuration.
+    pub fn configure(mut self, change: impl FnOnce(&mut Config) + 'static) -> Self {
+        self.configure = Box::new(change);
+        self
+    }
+
+    /// Goes on with the data of a host that was stopped.
+    pub fn with_data(mut self, data: TempDir) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    pub async fn start(self) -> TestHost {
+        let data = self.data.unwrap_or_else(|| tempfile::tempdir().unwrap());
+        let plugins_dir = data.path().join("plugins");
+        std::fs::create_dir_all(&plugins_dir).unwrap();
+        for (name, path) in &self.components {
+            std::fs::copy(path, plugins_dir.join(name)).unwrap();
+        }
+        let grants = data.path().join("plugins.toml");
+        std::fs::write(&grants, &self.grants).unwrap();
+        let mut config = Config::default();
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config.store.data_dir = data.path().join("data");
+        config.plugins.dir = plugins_dir.clone();
+        config.plugins.grants = grants;
+        config.plugins.watch = false;
+        config.plugins.poll_ms = 200;
+        config.plugins.debounce_ms = 20;
+        config.auth.jwt_secret = Some(SecretString::from("a secret of the tests, long enough to sign with"));
+        (self.configure)(&mut config);
+        let (clock, manual) = Clock::manual(START_MS);
+        let app = App::start(config, clock).await.unwrap_or_else(|error| {
+            panic!("the host does not start: {error} {:?}", std::error::Error::source(&error));
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = app.clone();
+        let served = tokio::spawn(async move {
+            serving.serve(listener, async move { drop(stopped.await) }).await.unwrap();
+        });
+        TestHost {
+            app,
+            clock: manual,
+            plugins_dir,
+            origin,
+            admin_token: None,
+            stop: Some(stop),
+            served,
+            data,
+        }
+    }
+}
+
+impl TestHost {
+    /// A host with the shipped plugins and nothing in the shop.
+    pub async fn shop() -> Self {
+        TestHostBuilder::shop().start().await
+    }
+
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A client that says nothing about itself.
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.origin.clone(), None)
+    }
+
+    /// A client with a token of a test's own.
+    pub fn with_token(&self, token: &str) -> Client {
+        Client::new(self.origin.clone(), Some(token.to_owned()))
+    }
+
+    /// A client of a superadmin.
+    pub async fn admin(&mut self) -> Client {
+        if self.admin_token.is_none() {
+            let token = self.staff(ADMIN_EMAIL, &["superadmin"]).await;
+            self.admin_token = Some(token);
+        }
+        Client::new(self.origin.clone(), self.admin_token.clone())
+    }
+
+    /// Makes a staff account with these roles, logs it in and answers its token.
+    pub async fn staff(&self, email: &str, roles: &[&str]) -> String {
+        let account = NewAccount {
+            email: email.to_owned(),
+            name: "Staff".to_owned(),
+            kind: AccountKind::Admin,
+            roles: roles.iter().map(|&role| role.to_owned()).collect(),
+        };
+        self.app.identity().account_create(account, SecretString::from(ADMIN_PASSWORD)).await.unwrap();
+        let body = serde_json::json!({ "email": email, "password": ADMIN_PASSWORD });
+        let login = self.anonymous().post("/auth/admin/login", &body).await.expect(200);
+        login["accessToken"].as_str().unwrap().to_owned()
+    }
+
+    /// Puts a component into the plugins directory as a careful writer does, and loads it.
+    pub async fn install(&self, file: &str, bytes: &[u8]) -> Value {
+        let temporary = self.plugins_dir.join(format!(".{file}.tmp"));
+        std::fs::write(&temporary, bytes).unwrap();
+        std::fs::rename(&temporary, self.plugins_dir.join(file)).unwrap();
+        self.reload().await
+    }
+
+    /// Looks at the plugins directory again.
+    pub async fn reload(&self) -> Value {
+        serde_json::to_value(self.app.plugins().reload().await.unwrap()).unwrap()
+    }
+
+    /// Stops as on SIGTERM and answers the data, for another host to go on with.
+    pub async fn stop(mut self) -> TempDir {
+        drop(self.stop.take());
+        self.served.await.unwrap();
+        self.app.close().await;
+        self.data
+    }
+}
+
+/// Waits until a condition holds.
+///
+/// # Panics
+/// When it does not within ten seconds.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

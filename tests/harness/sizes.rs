@@ -1,0 +1,27 @@
+//! How much the randomised suites do. `WARES_TEST_EXTENDED=1` runs the long versions.
+
+/// A size in the usual and in the extended run.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    usual: u32,
+    extended: u32,
+}
+
+impl Size {
+    pub fn get(self) -> u32 {
+        if is_extended() { self.extended } else { self.usual }
+    }
+}
+
+/// Queries that are compared with the model.
+pub const DIFFERENTIAL_PAIRS: Size = Size { usual: 2_000, extended: 50_000 };
+/// Times a writing process is killed.
+pub const KILLS: Size = Size { usual: 100, extended: 1_000 };
+/// Damaged database files.
+pub const DAMAGES: Size = Size { usual: 100, extended: 2_000 };
+/// Rounds of paging while documents come and go.
+pub const PAGING_ROUNDS: Size = Size { usual: 20, extended: 500 };
+
+pub fn is_extended() -> bool {
+    std::env::var("WARES_TEST_EXTENDED").is_ok_and(|value| value == "1")
+}

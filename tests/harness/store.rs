@@ -1,0 +1,8 @@
+//! Stores under test, and short ways to write documents and queries.
+
+pub mod backend;
+pub mod durable;
+pub mod generate;
+pub mod write;
+
+pub use backend::{SuiteBackend, SuiteStore};

@@ -1,0 +1,221 @@
+//! The store as the suites see it, and the backends they run on.
+
+use std::{
+    future::Future,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use host::{
+    clock::Clock,
+    store::{CommitError, DeclareError, EmbeddedConfig, ReadError, Store, StoreConfig},
+};
+use store_model::{
+    Aggregate, AggregateRow, CollectionSchema, Commit, CommitRefused, DeclareRefused, Document, Filter, Page,
+    Query, QueryError, Scope, Write, memory::MemoryStore,
+};
+use tempfile::TempDir;
+
+/// What the suites need of a store: its answers and its refusals. Faults fail the test.
+pub trait SuiteStore: Clone + Send + Sync + 'static {
+    fn declare(
+        &self,
+        schemas: Vec<CollectionSchema>,
+    ) -> impl Future<Output = Result<(), DeclareRefused>> + Send;
+
+    fn get_many(
+        &self,
+        collection: &str,
+        ids: &[&str],
+        scope: Option<&Scope>,
+    ) -> impl Future<Output = Result<Vec<Option<Document>>, QueryError>> + Send;
+
+    fn find(&self, collection: &str, query: &Query) -> impl Future<Output = Result<Page, QueryError>> + Send;
+
+    fn count(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        scope: Option<&Scope>,
+    ) -> impl Future<Output = Result<u64, QueryError>> + Send;
+
+    fn aggregate(
+        &self,
+        collection: &str,
+        aggregate: &Aggregate,
+    ) -> impl Future<Output = Result<Vec<AggregateRow>, QueryError>> + Send;
+
+    fn commit(
+        &self,
+        writes: Vec<Write>,
+    ) -> impl Future<Output = Result<Vec<Option<Document>>, CommitRefused>> + Send;
+
+    /// What is wrong inside the store.
+    fn verify(&self) -> impl Future<Output = Vec<String>> + Send;
+}
+
+/// Makes empty stores of one kind.
+pub trait SuiteBackend {
+    type Store: SuiteStore;
+
+    fn open(&self) -> impl Future<Output = Self::Store>;
+}
+
+/// The reference model.
+#[derive(Debug)]
+pub struct Memory;
+
+/// The embedded store in a directory that goes away with the last handle.
+#[derive(Debug)]
+pub struct Embedded;
+
+#[derive(Debug, Clone)]
+pub struct MemorySuiteStore {
+    store: Arc<Mutex<MemoryStore>>,
+    clock: Clock,
+}
+
+#[derive(Debug, Clone)]
+pub struct HostSuiteStore {
+    pub store: Store,
+    _directory: Arc<TempDir>,
+}
+
+/// 2026-11-23T09:00:00.000Z, where every suite's clock stands.
+pub const START_MS: i64 = 1_795_424_400_000;
+
+impl SuiteBackend for Memory {
+    type Store = MemorySuiteStore;
+
+    async fn open(&self) -> MemorySuiteStore {
+        let (clock, _) = Clock::manual(START_MS);
+        MemorySuiteStore { store: Arc::default(), clock }
+    }
+}
+
+impl SuiteBackend for Embedded {
+    type Store = HostSuiteStore;
+
+    async fn open(&self) -> HostSuiteStore {
+        let directory = TempDir::new().unwrap();
+        let (clock, _) = Clock::manual(START_MS);
+        let store = open_embedded(directory.path(), clock).await;
+        HostSuiteStore { store, _directory: Arc::new(directory) }
+    }
+}
+
+/// The embedded store as a server runs it.
+pub async fn open_embedded(directory: &Path, clock: Clock) -> Store {
+    Store::open(StoreConfig::embedded(directory), clock).await.unwrap()
+}
+
+/// The embedded store with other settings.
+pub async fn open_configured(config: EmbeddedConfig, clock: Clock) -> Store {
+    Store::open(StoreConfig::Embedded(config), clock).await.unwrap()
+}
+
+impl SuiteStore for MemorySuiteStore {
+    async fn declare(&self, schemas: Vec<CollectionSchema>) -> Result<(), DeclareRefused> {
+        self.store.lock().unwrap().declare(schemas)
+    }
+
+    async fn get_many(
+        &self,
+        collection: &str,
+        ids: &[&str],
+        scope: Option<&Scope>,
+    ) -> Result<Vec<Option<Document>>, QueryError> {
+        self.store.lock().unwrap().get_many(collection, &owned(ids), scope)
+    }
+
+    async fn find(&self, collection: &str, query: &Query) -> Result<Page, QueryError> {
+        self.store.lock().unwrap().find(collection, query)
+    }
+
+    async fn count(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        scope: Option<&Scope>,
+    ) -> Result<u64, QueryError> {
+        self.store.lock().unwrap().count(collection, filter, scope)
+    }
+
+    async fn aggregate(
+        &self,
+        collection: &str,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<AggregateRow>, QueryError> {
+        self.store.lock().unwrap().aggregate(collection, aggregate)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Option<Document>>, CommitRefused> {
+        let commit = Commit { writes, now: self.clock.timestamp() };
+        self.store.lock().unwrap().commit(&commit)
+    }
+
+    async fn verify(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl SuiteStore for HostSuiteStore {
+    async fn declare(&self, schemas: Vec<CollectionSchema>) -> Result<(), DeclareRefused> {
+        self.store.collections_declare(schemas).await.map_err(|error| match error {
+            DeclareError::Refused(refused) => refused,
+            DeclareError::Unavailable(fault) => panic!("{fault:?}"),
+        })
+    }
+
+    async fn get_many(
+        &self,
+        collection: &str,
+        ids: &[&str],
+        scope: Option<&Scope>,
+    ) -> Result<Vec<Option<Document>>, QueryError> {
+        self.store.document_get_many(collection, &owned(ids), scope).await.map_err(query_error)
+    }
+
+    async fn find(&self, collection: &str, query: &Query) -> Result<Page, QueryError> {
+        self.store.document_find(collection, query).await.map_err(query_error)
+    }
+
+    async fn count(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        scope: Option<&Scope>,
+    ) -> Result<u64, QueryError> {
+        self.store.document_count(collection, filter, scope).await.map_err(query_error)
+    }
+
+    async fn aggregate(
+        &self,
+        collection: &str,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<AggregateRow>, QueryError> {
+        self.store.document_aggregate(collection, aggregate).await.map_err(query_error)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Option<Document>>, CommitRefused> {
+        self.store.commit(writes).await.map_err(|error| match error {
+            CommitError::Refused(refused) => refused,
+            CommitError::Unavailable(fault) => panic!("{fault:?}"),
+        })
+    }
+
+    async fn verify(&self) -> Vec<String> {
+        self.store.verify().await.unwrap()
+    }
+}
+
+fn query_error(error: ReadError) -> QueryError {
+    match error {
+        ReadError::Query(error) => error,
+        ReadError::Unavailable(fault) => panic!("{fault:?}"),
+    }
+}
+
+fn owned(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}

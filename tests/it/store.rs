@@ -1,0 +1,6 @@
+//! The document store, on every backend.
+
+mod conformance;
+mod differential;
+mod durability;
+mod jobs;
