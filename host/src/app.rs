@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::{
+    chain::chain,
     cli::Application,
     clock::Clock,
     config::{Config, Environment},
@@ -182,7 +183,7 @@ impl App {
             Check {
                 name: "store",
                 passes: store.is_ok(),
-                note: store.err().map(|error| http::chain(&error)).unwrap_or_default(),
+                note: store.err().map(|error| chain(&error)).unwrap_or_default(),
             },
             Check {
                 name: "plugins",
@@ -214,7 +215,7 @@ impl App {
         &self.inner.plugins
     }
 
-    pub(crate) fn runtime(&self) -> &PluginRuntime {
+    pub fn runtime(&self) -> &PluginRuntime {
         &self.inner.runtime
     }
 

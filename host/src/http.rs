@@ -20,7 +20,6 @@ mod server;
 
 pub(crate) use body::Payload;
 pub(crate) use dispatch::{ApiCall, dispatch};
-pub(crate) use error::chain;
 pub(crate) use idempotency::InFlightKeys;
 pub(crate) use router::router;
 pub(crate) use server::serve;

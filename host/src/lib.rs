@@ -1,6 +1,7 @@
 //! The Wares host.
 
 pub mod app;
+mod chain;
 pub mod cli;
 pub mod clock;
 pub mod codes;

@@ -20,9 +20,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether the caller holds a permission such as `products:read`.
+    /// Whether the caller holds a permission such as `products:read`, by itself or as `products:*` or `*`.
     pub fn may(&self, permission: &str) -> bool {
-        self.permissions.iter().any(|held| held == permission || held == "*")
+        self.permissions.iter().any(|held| match held.strip_suffix('*') {
+            Some(prefix) => permission.starts_with(prefix) && (prefix.is_empty() || prefix.ends_with(':')),
+            None => held == permission,
+        })
     }
 }
 
@@ -238,5 +241,21 @@ impl Reply {
 impl Response {
     fn new(body: Vec<u8>) -> Self {
         Self { status: 200, headers: Vec::new(), body, version: None, page: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_held_singly_by_resource_or_all() {
+        let may = |held: &str, wanted: &str| {
+            Caller { permissions: vec![held.to_owned()], ..Caller::default() }.may(wanted)
+        };
+        assert!(may("*", "products:read") && may("products:*", "products:read"));
+        assert!(may("products:read", "products:read"));
+        assert!(!may("products:read", "products:write") && !may("products:*", "productsets:read"));
+        assert!(!may("prod*", "products:read"));
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn check<A: Application>(
     };
     let mut config = Config::load(&overrides)?.config;
     config.plugins.watch = false;
-    config.ensure_secret()?;
+    config.prepare()?;
     let application = start::<A>(config).await.map_err(|failure| Failure {
         next_step: "Correct the component and build it again.".to_owned(),
         ..failure
@@ -85,7 +85,7 @@ pub(super) async fn list<A: Application>(
     let report = match ControlClient::connect(&config.store.data_dir).await? {
         Some(client) => client.status().await?.plugins,
         None => {
-            config.ensure_secret()?;
+            config.prepare()?;
             config.plugins.watch = false;
             output.note("No host runs on this data directory; this is what one would load.");
             let application = start::<A>(config).await?;

@@ -8,6 +8,7 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use crate::{
+    chain::chain,
     codes,
     identity::{AuthError, LoginError},
     plugin::{CallError, Failure, HandlerProblem},
@@ -231,15 +232,4 @@ impl From<HandlerProblem> for ApiError {
             .collect();
         if error.code.status == 503 { error.retry_after(1) } else { error }
     }
-}
-
-/// An error with its sources, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -30,6 +30,9 @@ pub(super) struct ActivePlugin {
     pub(super) version: String,
     pub(super) digest: String,
     pub(super) config_digest: String,
+    /// The file it came from: when that file becomes unusable, this plugin is the one that stays.
+    #[serde(default)]
+    pub(super) source: String,
 }
 
 /// Why the set could not be read or written.

@@ -157,7 +157,10 @@ struct Reloader {
 
 /// A component that may become active.
 struct Candidate {
+    /// What a refusal names.
     source: String,
+    /// The file in the directory, unless it comes from the store.
+    file: Option<String>,
     prepared: Arc<Prepared>,
     /// The bytes, when they are not in the store yet.
     bytes: Option<Arc<[u8]>>,
@@ -239,10 +242,15 @@ impl Reloader {
         let mut chosen = self.choose(candidates, &active, &mut refused).await?;
         let mut plugins: BTreeMap<String, Arc<LoadedPlugin>> = BTreeMap::new();
         let mut fresh: Vec<(String, Arc<[u8]>)> = Vec::new();
+        let mut files: BTreeMap<String, String> =
+            active.iter().map(|plugin| (plugin.id.clone(), plugin.source.clone())).collect();
         for (id, candidate) in std::mem::take(&mut chosen) {
             let entry = file.entry(&id);
             if !entry.enabled {
                 continue;
+            }
+            if let Some(file) = &candidate.file {
+                files.insert(id.clone(), file.clone());
             }
             match self.load(&candidate.prepared, &entry, &running).await {
                 Ok(plugin) => {
@@ -258,11 +266,16 @@ impl Reloader {
         }
         let generation = self.fit(running.id + 1, plugins, &running, &mut refused);
         let swapped = !same(&running, &generation);
+        // Only what is active: a component that the store knows is taken for one that was active before.
+        let is_active = |digest: &String| generation.plugins.values().any(|it| it.prepared.digest == *digest);
+        for (digest, bytes) in fresh.into_iter().filter(|(digest, _)| is_active(digest)) {
+            active_set::put_component(&self.runtime.store, &digest, &bytes).await?;
+        }
+        let set = describe(&generation, &files);
+        if set != active {
+            active_set::write(&self.runtime.store, &set).await?;
+        }
         if swapped {
-            for (digest, bytes) in fresh {
-                active_set::put_component(&self.runtime.store, &digest, &bytes).await?;
-            }
-            active_set::write(&self.runtime.store, &describe(&generation)).await?;
             tracing::info!(
                 generation = generation.id,
                 "Generation {} serves {}",
@@ -312,7 +325,7 @@ impl Reloader {
             match self.prepare(&found.digest, found.bytes.clone()).await {
                 Ok(prepared) => {
                     let bytes = (!known.contains(&found.digest)).then_some(found.bytes);
-                    candidates.push(Candidate { source, prepared, bytes });
+                    candidates.push(Candidate { file: Some(source.clone()), source, prepared, bytes });
                 }
                 Err(error) => refused.push(Refused {
                     source,
@@ -360,7 +373,10 @@ impl Reloader {
                     });
                     if let Some(running) = running {
                         let prepared = running.prepared.clone();
-                        chosen.insert(id, Candidate { source: "running".to_owned(), prepared, bytes: None });
+                        chosen.insert(
+                            id,
+                            Candidate { source: "running".to_owned(), file: None, prepared, bytes: None },
+                        );
                     }
                 }
             }
@@ -372,7 +388,7 @@ impl Reloader {
             if chosen.contains_key(&plugin.id) {
                 continue;
             }
-            let was_refused = refused.iter().any(|refused| names_plugin(&refused.source, &plugin.id));
+            let was_refused = refused.iter().any(|refused| refused.source == plugin.source);
             if !keeps_absent && !was_refused {
                 continue;
             }
@@ -380,12 +396,11 @@ impl Reloader {
             match self.from_store(&plugin.digest).await? {
                 Some(Ok(prepared)) => {
                     if was_refused
-                        && let Some(refused) =
-                            refused.iter_mut().find(|it| names_plugin(&it.source, &plugin.id))
+                        && let Some(refused) = refused.iter_mut().find(|it| it.source == plugin.source)
                     {
                         refused.still_serving = true;
                     }
-                    chosen.insert(plugin.id.clone(), Candidate { source, prepared, bytes: None });
+                    chosen.insert(plugin.id.clone(), Candidate { source, file: None, prepared, bytes: None });
                 }
                 Some(Err(error)) => refused.push(Refused {
                     source,
@@ -512,11 +527,6 @@ impl Reloader {
     }
 }
 
-/// Whether a file's name is the one that a plugin's component usually has.
-fn names_plugin(source: &str, id: &str) -> bool {
-    source.strip_suffix(".wasm").unwrap_or(source).replace('_', "-") == id
-}
-
 fn check_config(descriptor: &super::descriptor::Descriptor, config: &toml::Table) -> Result<(), String> {
     let Some(schema) = &descriptor.config_schema else {
         return if config.is_empty() {
@@ -552,7 +562,7 @@ fn same(running: &Generation, candidate: &Generation) -> bool {
         && running.plugins.iter().zip(&candidate.plugins).all(|(a, b)| a.0 == b.0 && Arc::ptr_eq(a.1, b.1))
 }
 
-fn describe(generation: &Generation) -> Vec<ActivePlugin> {
+fn describe(generation: &Generation, files: &BTreeMap<String, String>) -> Vec<ActivePlugin> {
     generation
         .plugins
         .values()
@@ -561,6 +571,7 @@ fn describe(generation: &Generation) -> Vec<ActivePlugin> {
             version: plugin.version().to_owned(),
             digest: plugin.prepared.digest.clone(),
             config_digest: plugin.config_digest.clone(),
+            source: files.get(plugin.id()).cloned().unwrap_or_default(),
         })
         .collect()
 }

@@ -1,23 +1,31 @@
 //! `wares:store`.
 
-use serde_json::{Map, Value};
+mod convert;
+mod filter;
+
 use store_model::{
-    Aggregate, Direction, Document, FieldOperation, Filter, GroupKey, Measure, Operation, Query, QueryError,
-    Refusal, Scalar, Scope, SortKey, Write,
+    Aggregate, Direction, FieldOperation, GroupKey, Measure, Operation, Query, Scalar, Scope, SortKey, Write,
 };
 
+use self::{
+    convert::{commit_error, invalid, read_error, scalar_to_guest, to_guest, to_json, to_object},
+    filter::from_guest,
+};
 use crate::{
     plugin::{
         bindings::wares::store::{
-            query::{self, Node},
+            query,
             store::{self, Host},
         },
+        call,
         grants::Grants,
         instance::{CallState, CallerKind, Granted, Reach, document_bytes},
         outcome::{Failure, Stop},
     },
-    store::{AnswerPlan, CommitError, Content, EventPlan, ReadError},
+    store::{AnswerPlan, Content, EventPlan},
 };
+
+pub(in crate::plugin) use filter::to_guest as filter_to_guest;
 
 /// Most ids in one read and writes in one commit.
 const BATCH: usize = 1_000;
@@ -289,7 +297,7 @@ fn check_answer(answer: &store::Answer, response_bytes: usize) -> Result<(), Sto
     if size > response_bytes {
         return Err(stop("the answer is larger than the plugin's limit"));
     }
-    crate::plugin::call::check_headers(&answer.headers).map_err(|cause| stop(&cause))
+    call::check_headers(&answer.headers).map_err(|cause| stop(&cause))
 }
 
 fn to_write(granted: &Granted, write: store::Write) -> Result<Write, store::Error> {
@@ -373,14 +381,6 @@ fn in_range(position: u32, writes: usize) -> Result<usize, store::Error> {
     }
 }
 
-fn to_json(bytes: &[u8]) -> Result<Value, store::Error> {
-    serde_json::from_slice(bytes).map_err(|error| invalid("", format!("not JSON: {error}")))
-}
-
-fn to_object(bytes: &[u8]) -> Result<Map<String, Value>, store::Error> {
-    serde_json::from_slice(bytes).map_err(|error| invalid("", format!("not a JSON object: {error}")))
-}
-
 fn may_read(grants: &Grants, collection: &str) -> Result<(), store::Error> {
     if grants.may_read(collection) { Ok(()) } else { Err(denied("read", collection)) }
 }
@@ -391,58 +391,6 @@ fn may_write(grants: &Grants, collection: &str) -> Result<(), store::Error> {
 
 fn denied(verb: &str, collection: &str) -> store::Error {
     store::Error::Denied(format!("the plugin may not {verb} collection `{collection}`"))
-}
-
-fn invalid(path: impl Into<String>, message: impl Into<String>) -> store::Error {
-    store::Error::Invalid(store::Invalid { path: path.into(), message: message.into() })
-}
-
-fn read_error(error: ReadError) -> store::Error {
-    match error {
-        ReadError::Query(QueryError::CursorMismatch) => store::Error::CursorMismatch,
-        ReadError::Query(error) => invalid("", error.to_string()),
-        ReadError::Unavailable(_) => {
-            tracing::warn!(cause = %chain(&error), "The store did not answer a read");
-            store::Error::Unavailable("the store cannot answer now".to_owned())
-        }
-    }
-}
-
-fn commit_error(error: CommitError) -> store::Error {
-    match error {
-        CommitError::Refused(refused) => store::Error::Refused(store::Refused {
-            write: u32::try_from(refused.write).unwrap_or(u32::MAX),
-            reason: match refused.reason {
-                Refusal::NotFound => store::Refusal::NotFound,
-                Refusal::AlreadyExists => store::Refusal::AlreadyExists,
-                Refusal::Version { expected, current } => {
-                    store::Refusal::Version(store::VersionMismatch { expected, current })
-                }
-                Refusal::Guard => store::Refusal::Guard,
-                Refusal::Unique { path, value, id } => {
-                    store::Refusal::Unique(store::Taken { path, value: scalar_to_guest(value), id })
-                }
-                Refusal::Invalid { path, message } => {
-                    store::Refusal::Invalid(store::Invalid { path, message })
-                }
-            },
-        }),
-        CommitError::Unavailable(_) => {
-            tracing::warn!(cause = %chain(&error), "The store did not take a commit");
-            store::Error::Unavailable("the store cannot answer now".to_owned())
-        }
-    }
-}
-
-/// An error with its sources, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 fn write_bytes(write: &store::Write) -> usize {
@@ -460,99 +408,4 @@ fn write_bytes(write: &store::Write) -> usize {
             .sum(),
         store::Operation::Delete | store::Operation::Check => 0,
     }
-}
-
-fn to_guest(document: Document) -> store::Document {
-    store::Document { id: document.id, version: document.version, body: document.json.into_bytes() }
-}
-
-fn scalar(value: query::Scalar) -> Scalar {
-    match value {
-        query::Scalar::Null => Scalar::Null,
-        query::Scalar::Boolean(value) => Scalar::Boolean(value),
-        query::Scalar::Integer(value) => Scalar::Integer(value),
-        query::Scalar::Text(value) => Scalar::Text(value),
-    }
-}
-
-fn scalar_to_guest(value: Scalar) -> query::Scalar {
-    match value {
-        Scalar::Null => query::Scalar::Null,
-        Scalar::Boolean(value) => query::Scalar::Boolean(value),
-        Scalar::Integer(value) => query::Scalar::Integer(value),
-        Scalar::Text(value) => query::Scalar::Text(value),
-    }
-}
-
-/// A guest's filter: a list whose nodes name earlier ones, each at most once, so that it is a tree and no small list
-/// unfolds into a large one.
-fn from_guest(filter: Option<query::Filter>) -> Result<Filter, store::Error> {
-    let Some(filter) = filter else { return Ok(Filter::all()) };
-    if filter.nodes.is_empty() || filter.nodes.len() > store_model::filter::FILTER_NODES {
-        return Err(invalid("", format!("a filter has 1 to {} nodes", store_model::filter::FILTER_NODES)));
-    }
-    let mut built: Vec<Option<Filter>> = Vec::with_capacity(filter.nodes.len());
-    for node in filter.nodes {
-        let mut children = |ids: Vec<u32>| -> Result<Vec<Filter>, store::Error> {
-            ids.into_iter()
-                .map(|id| {
-                    built
-                        .get_mut(id as usize)
-                        .and_then(Option::take)
-                        .ok_or_else(|| invalid("", "a filter node names a later or an already used node"))
-                })
-                .collect()
-        };
-        let next = match node {
-            Node::Eq(it) => Filter::Eq(it.path, scalar(it.value)),
-            Node::Ne(it) => Filter::Ne(it.path, scalar(it.value)),
-            Node::In(it) => Filter::In(it.path, it.values.into_iter().map(scalar).collect()),
-            Node::Nin(it) => Filter::Nin(it.path, it.values.into_iter().map(scalar).collect()),
-            Node::Gt(it) => Filter::Gt(it.path, scalar(it.value)),
-            Node::Gte(it) => Filter::Gte(it.path, scalar(it.value)),
-            Node::Lt(it) => Filter::Lt(it.path, scalar(it.value)),
-            Node::Lte(it) => Filter::Lte(it.path, scalar(it.value)),
-            Node::Prefix(it) => Filter::Prefix(it.path, it.text),
-            Node::Contains(it) => Filter::Contains(it.path, it.text),
-            Node::Exists(it) => Filter::Exists(it.path, it.present),
-            Node::AllOf(ids) => Filter::And(children(ids)?),
-            Node::AnyOf(ids) => Filter::Or(children(ids)?),
-            Node::NoneOf(ids) => Filter::Not(Box::new(Filter::Or(children(ids)?))),
-        };
-        built.push(Some(next));
-    }
-    built.pop().flatten().ok_or_else(|| invalid("", "a filter has a root"))
-}
-
-/// A filter of the host's making, as the guest takes it: children before parents.
-pub(in crate::plugin) fn filter_to_guest(filter: Filter) -> query::Filter {
-    let mut nodes = Vec::new();
-    push_node(filter, &mut nodes);
-    query::Filter { nodes }
-}
-
-fn push_node(filter: Filter, nodes: &mut Vec<Node>) -> u32 {
-    let comparison = |path, value| query::Comparison { path, value: scalar_to_guest(value) };
-    let membership = |path, values: Vec<Scalar>| query::Membership {
-        path,
-        values: values.into_iter().map(scalar_to_guest).collect(),
-    };
-    let node = match filter {
-        Filter::Eq(path, value) => Node::Eq(comparison(path, value)),
-        Filter::Ne(path, value) => Node::Ne(comparison(path, value)),
-        Filter::In(path, values) => Node::In(membership(path, values)),
-        Filter::Nin(path, values) => Node::Nin(membership(path, values)),
-        Filter::Gt(path, value) => Node::Gt(comparison(path, value)),
-        Filter::Gte(path, value) => Node::Gte(comparison(path, value)),
-        Filter::Lt(path, value) => Node::Lt(comparison(path, value)),
-        Filter::Lte(path, value) => Node::Lte(comparison(path, value)),
-        Filter::Prefix(path, text) => Node::Prefix(query::Substring { path, text }),
-        Filter::Contains(path, text) => Node::Contains(query::Substring { path, text }),
-        Filter::Exists(path, present) => Node::Exists(query::Existence { path, present }),
-        Filter::And(all) => Node::AllOf(all.into_iter().map(|child| push_node(child, nodes)).collect()),
-        Filter::Or(any) => Node::AnyOf(any.into_iter().map(|child| push_node(child, nodes)).collect()),
-        Filter::Not(child) => Node::NoneOf(vec![push_node(*child, nodes)]),
-    };
-    nodes.push(node);
-    u32::try_from(nodes.len() - 1).unwrap_or(u32::MAX)
 }
