@@ -4,5 +4,6 @@
 pub mod client;
 pub mod host;
 pub mod random;
+pub mod shop;
 pub mod sizes;
 pub mod store;
