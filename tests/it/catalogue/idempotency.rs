@@ -188,7 +188,8 @@ async fn a_client_that_hangs_up_gets_its_answer_later() {
     let admin = host.admin().await;
     let keys = 30_u64;
     for key in 0..keys {
-        let hasty = create(&admin, &format!("key-{key}"), &product("Cup", &format!("S{key}")));
+        let (key_text, body) = (format!("key-{key}"), product("Cup", &format!("S{key}")));
+        let hasty = create(&admin, &key_text, &body);
         // Cut at different moments; whether the work was done is not known, and does not matter.
         let _ = tokio::time::timeout(Duration::from_micros(key * 400), hasty).await;
     }
