@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    WasmBacktraceDetails,
     component::{HasSelf, Linker},
 };
 use wasmtime_wasi::{
@@ -25,7 +26,10 @@ use crate::config::PluginsConfig;
 const EPOCH_TICK: Duration = Duration::from_millis(2);
 /// Enough for deep but honest recursion; a runaway one traps in well under a millisecond.
 const WASM_STACK_BYTES: usize = 512 * 1024;
-/// What stays resident of a freed memory: resetting it costs less than faulting it in again.
+/// What stays resident of a freed memory where only the pages that were written are reset: a Rust guest writes below
+/// and above the first MiB, where its stack ends and its data begin.
+const KEEP_RESIDENT_SCANNED_BYTES: usize = 2 * 1024 * 1024;
+/// The same where all of it has to be reset, written or not.
 const KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 
 /// Shared by all plugins; cheap to clone.
@@ -86,6 +90,11 @@ fn engine_config(config: &PluginsConfig) -> Config {
         .max_memory_size(config.limits.memory_bytes.max(MAX_MEMORY_BYTES))
         .table_elements(MAX_TABLE_ELEMENTS)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
+    // The scan for written pages misses those that were swapped out, and the next guest would see what they held
+    // (wasmtime#14357). Kernels without the scan do without it.
+    if !swaps() {
+        pool.pagemap_scan(Enabled::Auto).linear_memory_keep_resident(KEEP_RESIDENT_SCANNED_BYTES);
+    }
 
     let mut engine = Config::new();
     engine
@@ -97,6 +106,11 @@ fn engine_config(config: &PluginsConfig) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     engine
+}
+
+/// Whether this machine may swap; when that cannot be told, yes.
+fn swaps() -> bool {
+    std::fs::read_to_string("/proc/swaps").map_or(true, |swaps| swaps.lines().count() > 1)
 }
 
 /// The most any plugin may be configured to use; the pool reserves address space for it.
