@@ -13,6 +13,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         arguments.iter().partition(|argument| *argument == "--extended");
     let extended = !extended.is_empty();
     build::plugins_and_fixtures(workspace)?;
+    // Tests of operation start the command itself, which a test build leaves out.
+    build::host(workspace, false)?;
 
     let nextest = shell::works("cargo", &["nextest", "--version"]);
     let mut command = workspace.cargo();
