@@ -26,9 +26,10 @@ pub const START_MS: i64 = 1_767_225_600_000;
 pub const ADMIN_EMAIL: &str = "admin@example.com";
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
 
-/// Where built components lie: `target/plugins` and `target/fixtures`, made by `cargo xtask test`.
+/// Where built components lie: `target/plugins` and `target/fixtures` of the repository, made by `cargo xtask test`.
 pub fn built(folder: &str, name: &str) -> PathBuf {
-    let path = target_dir().join(folder).join(format!("{name}.wasm"));
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let path = target.join(folder).join(format!("{name}.wasm"));
     assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it", path.display());
     path
 }

@@ -1,6 +1,10 @@
 //! `cargo xtask build`.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 
@@ -16,12 +20,19 @@ pub(crate) fn run(workspace: &Workspace, release: bool) -> Result<()> {
 
 /// Builds `target/debug/wares`, or `target/release/wares`.
 pub(crate) fn host(workspace: &Workspace, release: bool) -> Result<()> {
+    binary(workspace, "wares", release).map(drop)
+}
+
+/// Builds one binary and answers where it is. Always of the whole workspace: cargo unites the features of dependencies
+/// over the packages it is asked for, so that asking for one alone would build wasmtime once more.
+pub(crate) fn binary(workspace: &Workspace, name: &str, release: bool) -> Result<PathBuf> {
     let mut command = workspace.cargo();
-    command.args(["build", "--package", "host", "--bin", "wares"]);
+    command.args(["build", "--workspace", "--bin", name]);
     if release {
         command.arg("--release");
     }
-    shell::run(&mut command)
+    shell::run(&mut command)?;
+    Ok(workspace.target.join(if release { "release" } else { "debug" }).join(name))
 }
 
 /// Builds the plugins into `target/plugins`.

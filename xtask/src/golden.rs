@@ -2,23 +2,15 @@
 //!
 //! `config/default.toml` is kept by a test of the host.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{frozen, shell, workspace::Workspace};
+use crate::{build, frozen, shell, workspace::Workspace};
 
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    let cli = shell::output(workspace.cargo().args([
-        "run",
-        "--quiet",
-        "--package",
-        "host",
-        "--bin",
-        "wares",
-        "--",
-        "reference",
-    ]))?;
+    let wares = build::binary(workspace, "wares", false)?;
+    let cli = shell::output(Command::new(wares).arg("reference"))?;
     let files = [("docs/cli.txt", cli), ("wit/frozen.lock", frozen::lock(&workspace.root.join("wit"))?)];
     let mut stale = Vec::new();
     for (name, text) in files {

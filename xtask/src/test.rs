@@ -1,6 +1,6 @@
 //! `cargo xtask test` and `cargo xtask bench`.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use anyhow::{Result, bail};
 
@@ -13,7 +13,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         arguments.iter().partition(|argument| *argument == "--extended");
     let extended = !extended.is_empty();
     build::plugins_and_fixtures(workspace)?;
-    // Tests of operation start the command itself, which a test build leaves out.
+    // Some tests start it.
     build::host(workspace, false)?;
 
     let nextest = shell::works("cargo", &["nextest", "--version"]);
@@ -46,7 +46,6 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
 
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     build::plugins_and_fixtures(workspace)?;
-    let mut command = workspace.cargo();
-    command.args(["run", "--release", "--package", "platform-tests", "--bin", "bench", "--"]).args(arguments);
-    shell::run(&mut command)
+    let bench = build::binary(workspace, "bench", true)?;
+    shell::run(Command::new(bench).args(arguments).current_dir(&workspace.root))
 }
