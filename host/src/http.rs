@@ -14,6 +14,7 @@ mod json;
 mod list_query;
 mod parameters;
 mod precondition;
+mod remainder;
 mod respond;
 mod router;
 mod server;

@@ -56,22 +56,30 @@ impl Client {
     }
 
     pub async fn send(&self, draft: Draft) -> Answer {
+        let what = format!("{} {}", draft.method, draft.uri);
+        self.exchange(draft).await.unwrap_or_else(|error| panic!("{what} got no answer: {error}"))
+    }
+
+    /// The same where the host may die before it has answered: then there is none.
+    pub async fn try_send(&self, draft: Draft) -> Option<Answer> {
+        self.exchange(draft).await.ok()
+    }
+
+    async fn exchange(&self, draft: Draft) -> Result<Answer, String> {
         let mut builder = Request::builder().method(draft.method.clone()).uri(&draft.uri);
         for (name, value) in &draft.headers {
             builder = builder.header(name, value);
         }
         let request = builder.body(Full::new(Bytes::from(draft.body))).unwrap();
-        let response = self.http.request(request).await.unwrap_or_else(|error| {
-            panic!("{} {} got no answer: {error:?}", draft.method, draft.uri);
-        });
+        let response = self.http.request(request).await.map_err(|error| format!("{error:?}"))?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer {
+        let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+        Ok(Answer {
             what: format!("{} {}", draft.method, draft.uri),
             status: parts.status,
             headers: parts.headers,
             body,
-        }
+        })
     }
 }
 

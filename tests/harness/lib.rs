@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod host;
+pub mod process;
 pub mod random;
 pub mod shop;
 pub mod sizes;

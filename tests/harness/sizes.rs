@@ -26,6 +26,8 @@ pub const RACE_ROUNDS: Size = Size { usual: 40, extended: 1_000 };
 /// Idempotency keys that are used at once, and how often each.
 pub const KEYS: Size = Size { usual: 50, extended: 200 };
 pub const DUPLICATES: Size = Size { usual: 8, extended: 50 };
+/// Times a serving process is killed.
+pub const SERVER_KILLS: Size = Size { usual: 10, extended: 200 };
 
 pub fn is_extended() -> bool {
     std::env::var("WARES_TEST_EXTENDED").is_ok_and(|value| value == "1")

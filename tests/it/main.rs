@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "test code: a panic is how it reports")]
 
 mod catalogue;
+mod doors;
+mod operation;
 mod store;

@@ -73,7 +73,10 @@ fn find_route(
     match generation.lookup(method, &call.path) {
         Lookup::Found { entry, params } => Ok((entry, params)),
         Lookup::NotFound => Err(ApiError::not_found()),
-        Lookup::MethodNotAllowed(methods) => {
+        Lookup::MethodNotAllowed(mut methods) => {
+            if methods.iter().any(|method| method == "GET") {
+                methods.push("HEAD".to_owned());
+            }
             Err(ApiError::new("method_not_allowed", "The path does not answer this method.")
                 .header(header::ALLOW, &methods.join(", ")))
         }

@@ -12,6 +12,8 @@ const OFFSET_MAX: u32 = 10_000;
 const SORT_KEYS: usize = 5;
 const TEXT_CHARS: usize = 200;
 const CLAUSES: usize = 50;
+/// The store takes no more in one condition.
+const VALUES: usize = 1_000;
 
 /// What a list route declares, with the kinds of its fields.
 pub(super) struct ListFields<'a> {
@@ -119,7 +121,12 @@ fn clause(
     }
     let Some(&kind) = fields.kinds.get(path) else { return Err(unknown("field to filter by")) };
     let scalar = |text: &str| scalar(name, text, kind);
-    let many = || value.split(',').map(scalar).collect::<Result<Vec<_>, _>>();
+    let many = || {
+        if value.split(',').count() > VALUES {
+            return Err(invalid(name, format!("At most {VALUES} values.")));
+        }
+        value.split(',').map(scalar).collect::<Result<Vec<_>, _>>()
+    };
     let path = path.to_owned();
     let textual = || match kind {
         FieldKind::Text => Ok(value.to_owned()),

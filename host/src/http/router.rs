@@ -1,6 +1,10 @@
 //! The host's own routes, and the way to the plugins for everything else below the API base.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -20,6 +24,7 @@ use super::{
     dispatch::{ApiCall, dispatch},
     error::ApiError,
     health,
+    remainder::Remainder,
 };
 use crate::app::App;
 
@@ -68,8 +73,10 @@ async fn to_plugins(State(app): State<App>, request: Request) -> Result<Response
 }
 
 /// Around every request: its id, the panic catcher, the problem document, the access line.
-async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let body_timeout = Duration::from_millis(app.config().server.body_timeout_ms);
+    let mut request = request.map(|body| Remainder::wrap(body, body_timeout));
     let request_id = request_id(&app, &request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();

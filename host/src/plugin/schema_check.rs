@@ -154,8 +154,31 @@ fn violations_of(error: &ValidationError<'_>) -> Vec<Violation> {
                 message: "This member is required.".to_owned(),
             }]
         }
-        _ => vec![Violation { pointer, code: "validation_failed", message: shortened(&error.to_string()) }],
+        // A member that may be null has two branches; what is wrong with an object is told by the one for objects.
+        ValidationErrorKind::AnyOf { context } => match meant(context, &pointer) {
+            Some(branch) => branch.iter().flat_map(violations_of).collect(),
+            None => vec![invalid(pointer, error)],
+        },
+        _ => vec![invalid(pointer, error)],
     }
+}
+
+fn invalid(pointer: String, error: &ValidationError<'_>) -> Violation {
+    Violation { pointer, code: "validation_failed", message: shortened(&error.to_string()) }
+}
+
+/// The only branch that is for values of this type, if there is one.
+fn meant<'e>(
+    branches: &'e [Vec<ValidationError<'static>>],
+    pointer: &str,
+) -> Option<&'e [ValidationError<'static>]> {
+    let other_type = |error: &ValidationError<'_>| {
+        matches!(error.kind(), ValidationErrorKind::Type { .. })
+            && error.instance_path().to_string() == pointer
+    };
+    let mut fitting = branches.iter().filter(|branch| !branch.iter().any(other_type));
+    let branch = fitting.next()?;
+    fitting.next().is_none().then_some(branch)
 }
 
 /// A message may quote the value, and the value may be long.
@@ -252,6 +275,29 @@ mod tests {
         assert!(check().strip_read_only(&mut body));
         assert_eq!(body, json!({"items": [{"sku": "A"}]}));
         assert!(!check().strip_read_only(&mut body));
+    }
+
+    #[test]
+    fn what_is_wrong_below_a_member_that_may_be_null_is_told() {
+        let named = json!({
+            "Seo": { "type": "object", "properties": { "title": { "type": "string" } }, "additionalProperties": false }
+        });
+        let body = Body {
+            media_type: "application/json".to_owned(),
+            schema: json!({ "type": "object", "properties": {
+                "seo": { "anyOf": [{ "$ref": "#/components/schemas/Seo" }, { "type": "null" }] }
+            }}),
+            example: None,
+        };
+        let check = BodyCheck::new(&body, named.as_object().unwrap()).unwrap();
+        let found = |seo: Value| {
+            let violations = check.violations(&json!({ "seo": seo }));
+            violations.into_iter().map(|it| (it.pointer, it.code)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(json!({"titel": "x"})), [("/seo/titel".to_owned(), "unknown_field")]);
+        assert_eq!(found(json!({"title": 5})), [("/seo/title".to_owned(), "validation_failed")]);
+        assert_eq!(found(json!(5)), [("/seo".to_owned(), "validation_failed")]);
+        assert_eq!(found(json!(null)), []);
     }
 
     #[test]
