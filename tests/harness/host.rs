@@ -34,7 +34,8 @@ pub fn built(folder: &str, name: &str) -> PathBuf {
     path
 }
 
-pub(crate) fn target_dir() -> PathBuf {
+/// Where cargo builds.
+pub fn target_dir() -> PathBuf {
     // The test binary lies in target/<profile>/deps.
     let binary = std::env::current_exe().unwrap();
     binary.ancestors().nth(3).unwrap().to_owned()

@@ -4,4 +4,5 @@
 mod catalogue;
 mod doors;
 mod operation;
+mod readme_plugin;
 mod store;
