@@ -393,7 +393,7 @@ impl Reloader {
                 continue;
             }
             let source = format!("component {} of the store", &plugin.digest.get(..12).unwrap_or_default());
-            match self.from_store(&plugin.digest).await? {
+            match self.stored_component(&plugin.digest).await? {
                 Some(Ok(prepared)) => {
                     if was_refused
                         && let Some(refused) = refused.iter_mut().find(|it| it.source == plugin.source)
@@ -423,7 +423,7 @@ impl Reloader {
         Ok(prepared)
     }
 
-    async fn from_store(
+    async fn stored_component(
         &mut self,
         digest: &str,
     ) -> Result<Option<Result<Arc<Prepared>, ComponentError>>, ReloadError> {
