@@ -74,7 +74,12 @@ impl Place {
             "plugins.grants = {:?}\nplugins.watch = false\ntelemetry.filter = \"warn\"\n",
             grants.display().to_string()
         );
-        std::fs::write(self.config(), base + text).unwrap();
+        self.configure_whole(&(base + text));
+    }
+
+    /// Writes the configuration file as it is.
+    pub fn configure_whole(&self, text: &str) {
+        std::fs::write(self.config(), text).unwrap();
     }
 
     pub fn path(&self) -> &Path {

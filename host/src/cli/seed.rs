@@ -21,11 +21,11 @@ pub(super) async fn run<A: Application>(
     let catalogue = read(arguments.from.as_deref())?;
     let mut config = Config::load(&arguments.place.overrides())?.config;
     let report = match ControlClient::connect(&config.store.data_dir).await? {
-        Some(client) => load(&client, &catalogue, output).await?,
+        Some(client) => fill(&client, &catalogue, output).await?,
         None => {
             config.prepare()?;
             let application = start::<A>(config).await?;
-            let report = load(&*application, &catalogue, output).await;
+            let report = fill(&*application, &catalogue, output).await;
             application.stop().await;
             report?
         }
@@ -66,6 +66,23 @@ pub(super) async fn seed_if_empty(api: &impl SystemApi, output: Output) -> Resul
             Ok(())
         }
     }
+}
+
+/// Loads a catalogue if there is somebody to take it. Without the plugins every item would be refused, and nothing
+/// would say why.
+async fn fill(api: &impl SystemApi, catalogue: &Catalogue, output: Output) -> Result<SeedReport, Failure> {
+    for path in ["/categories", "/products"] {
+        let answer = api.request("GET", &format!("{path}?limit=1"), None).await;
+        let (status, problem) = answer.map_err(|error| no_answer(&error))?;
+        if status != 200 {
+            let code = problem["code"].as_str().unwrap_or("no code");
+            return Err(Failure::new(
+                format!("nothing was loaded: the API answered GET {path} with {status} {code}"),
+                "Check with `wares plugin list` that the products and categories plugins are loaded.",
+            ));
+        }
+    }
+    load(api, catalogue, output).await
 }
 
 async fn load(api: &impl SystemApi, catalogue: &Catalogue, output: Output) -> Result<SeedReport, Failure> {

@@ -22,8 +22,9 @@ pub(crate) struct ApiError {
     code: codes::Code,
     detail: Option<String>,
     errors: Vec<FieldProblem>,
-    extras: Map<String, Value>,
-    headers: HeaderMap,
+    // Boxed, because every handler's result has room for an error.
+    extras: Box<Map<String, Value>>,
+    headers: Box<HeaderMap>,
 }
 
 /// One thing that is wrong with a request.
@@ -42,8 +43,8 @@ impl ApiError {
             code: codes::code(code).unwrap_or(fallback),
             detail: Some(detail.into()),
             errors: Vec::new(),
-            extras: Map::new(),
-            headers: HeaderMap::new(),
+            extras: Box::default(),
+            headers: Box::default(),
         }
     }
 
@@ -132,7 +133,7 @@ impl ApiError {
                 .collect();
             members.insert("errors".to_owned(), Value::Array(errors));
         }
-        for (name, value) in &self.extras {
+        for (name, value) in self.extras.iter() {
             members.entry(name.clone()).or_insert_with(|| value.clone());
         }
         document
@@ -144,7 +145,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status();
-        response.headers_mut().extend(self.headers.clone());
+        response.headers_mut().extend((*self.headers).clone());
         response.extensions_mut().insert(self);
         response
     }
@@ -224,7 +225,7 @@ impl From<HandlerProblem> for ApiError {
     fn from(problem: HandlerProblem) -> Self {
         let mut error = Self::new(&problem.code, "");
         error.detail = problem.detail;
-        error.extras = problem.extras;
+        error.extras = Box::new(problem.extras);
         error.errors = problem
             .errors
             .into_iter()

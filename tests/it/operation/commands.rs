@@ -101,3 +101,16 @@ async fn a_foreign_catalogue_is_loaded_once() {
     assert_eq!(broken.code, Some(1));
     assert!(broken.stderr.contains("products.json"), "{}", broken.stderr);
 }
+
+#[test]
+fn a_shop_without_its_plugins_is_told_to_be_one() {
+    let place = Place::new();
+    // Without grants the plugins are refused, because they ask for each other's collections.
+    place.configure_whole("plugins.grants = \"nowhere.toml\"\nplugins.watch = false\n");
+    let seeded = place.run(&["seed"]);
+    assert_eq!(seeded.code, Some(1), "{seeded:?}");
+    assert!(seeded.stderr.contains("nothing was loaded"), "{}", seeded.stderr);
+    assert!(seeded.stderr.contains("wares plugin list"), "{}", seeded.stderr);
+    let listed = place.run(&["plugin", "list"]);
+    assert!(listed.stdout.contains("`products.wasm` is refused"), "{listed:?}");
+}
