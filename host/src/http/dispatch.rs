@@ -67,10 +67,7 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
 /// Names and values, still percent-encoded.
 type PathParams = Vec<(String, String)>;
 
-fn find_route(
-    generation: &Generation,
-    call: &ApiCall,
-) -> Result<(Arc<RouteEntry>, PathParams), ApiError> {
+fn find_route(generation: &Generation, call: &ApiCall) -> Result<(Arc<RouteEntry>, PathParams), ApiError> {
     // A HEAD is the GET without its body, which the server leaves out.
     let method = if call.method == Method::HEAD { "GET" } else { call.method.as_str() };
     match generation.lookup(method, &call.path) {

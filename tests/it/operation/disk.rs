@@ -25,7 +25,7 @@ fn fill(path: &std::path::Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_loses_nothing_and_heals() {
     let Some(disk) = SmallDisk::mount(24) else {
-        println!("SKIPPED a_full_disk_is_told_loses_nothing_and_heals: this user may not mount a tmpfs");
+        eprintln!("SKIPPED a_full_disk_is_told_loses_nothing_and_heals: this user may not mount a tmpfs");
         return;
     };
     let data_dir = disk.path().join("data");

@@ -149,5 +149,5 @@ async fn a_kill_loses_nothing_that_was_answered_and_a_repeat_doubles_nothing() {
         assert_eq!(count, acknowledged.len() as u64, "{collection}");
     }
     store.close().await;
-    println!("{} products, {unanswered} requests without an answer", acknowledged.len());
+    eprintln!("{} products, {unanswered} requests without an answer", acknowledged.len());
 }
