@@ -1,7 +1,7 @@
 //! HTTP: the only module that knows axum and hyper.
 //!
-//! A request passes [`server`] → [`router`] → [`dispatch`] → a plugin, or one of the host's own endpoints in [`api`].
-//! Every refusal is an [`error::ApiError`].
+//! A request passes `server` → `router` → `dispatch` → a plugin, or one of the host's own endpoints in `api`.
+//! Every refusal is an `error::ApiError`.
 
 mod access;
 mod api;

@@ -4,7 +4,7 @@
 //! - Every call runs in a fresh instance that is dropped afterwards, whatever happened.
 //! - A guest reaches what it was granted and nothing else; memory, CPU time, wall time, host calls, logs and output are
 //!   bounded, and each bound has its own [`outcome::Failure`].
-//! - Plugins get in through the [`reloader`] only, at start as at any later time.
+//! - Plugins get in through the `reloader` only, at start as at any later time.
 //! - wasmtime is not used outside this module.
 
 mod active_set;
