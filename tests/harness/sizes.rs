@@ -21,6 +21,10 @@ pub const KILLS: Size = Size { usual: 100, extended: 1_000 };
 pub const DAMAGES: Size = Size { usual: 100, extended: 2_000 };
 /// Rounds of paging while documents come and go.
 pub const PAGING_ROUNDS: Size = Size { usual: 20, extended: 500 };
+/// Components with one bit turned.
+pub const BIT_FLIPS: Size = Size { usual: 2_000, extended: 50_000 };
+/// Swaps of a plugin under load.
+pub const SWAPS: Size = Size { usual: 20, extended: 100 };
 
 pub fn is_extended() -> bool {
     std::env::var("WARES_TEST_EXTENDED").is_ok_and(|value| value == "1")
