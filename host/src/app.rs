@@ -3,9 +3,10 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -95,7 +96,7 @@ impl App {
         let plugins = Plugins::start(runtime.clone(), Some(Arc::new(aot)), config.plugins.clone(), policy)
             .await
             .map_err(StartError::Plugins)?;
-        Ok(Self {
+        let app = Self {
             inner: Arc::new(Inner {
                 api_base: format!("/api/{}", config.server.api_version),
                 config,
@@ -106,7 +107,9 @@ impl App {
                 in_flight: InFlightKeys::default(),
                 stopping: AtomicBool::new(false),
             }),
-        })
+        };
+        tokio::spawn(housekeeping(Arc::downgrade(&app.inner)));
+        Ok(app)
     }
 
     /// Serves until `shutdown`, then drains what runs.
@@ -221,6 +224,23 @@ impl App {
 
     pub(crate) fn in_flight(&self) -> &InFlightKeys {
         &self.inner.in_flight
+    }
+}
+
+/// How often what has expired is deleted.
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
+
+/// Deletes what has expired, as long as the application lives.
+async fn housekeeping(inner: Weak<Inner>) {
+    let mut rounds = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        rounds.tick().await;
+        let Some(inner) = inner.upgrade() else { return };
+        match idempotency::purge(&inner.store).await {
+            Ok(0) => {}
+            Ok(purged) => tracing::debug!("Deleted {purged} expired idempotency records"),
+            Err(error) => tracing::warn!(cause = %chain(&error), "Expired records were not deleted"),
+        }
     }
 }
 

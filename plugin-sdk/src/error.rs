@@ -32,13 +32,13 @@ pub struct Problem {
     pub code: String,
     pub detail: Option<String>,
     pub errors: Vec<FieldError>,
-    /// The code's typed extras.
-    pub extras: Map<String, Value>,
+    /// The code's typed extras. Boxed, because every handler's result has the size of a problem.
+    pub extras: Box<Map<String, Value>>,
 }
 
 impl Problem {
     pub fn new(status: u16, code: impl Into<String>) -> Self {
-        Self { status, code: code.into(), detail: None, errors: Vec::new(), extras: Map::new() }
+        Self { status, code: code.into(), detail: None, errors: Vec::new(), extras: Box::default() }
     }
 
     pub fn detail(mut self, detail: impl Into<String>) -> Self {

@@ -87,6 +87,10 @@ impl<P: Plugin> handler::Guest for Component<P> {
 #[macro_export]
 macro_rules! export_plugin {
     ($plugin:ident) => {
+        // Native builds have no exports; naming the plugin keeps its code alive there for tests and lints.
+        #[cfg(not(target_family = "wasm"))]
+        const _: &str = <$plugin as $crate::Plugin>::ID;
+
         #[cfg(target_family = "wasm")]
         mod wares_component {
             type Exported = $crate::export::Component<super::$plugin>;

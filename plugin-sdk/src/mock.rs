@@ -3,7 +3,7 @@
 
 mod descriptor;
 
-pub use descriptor::descriptor_faults;
+pub use descriptor::{descriptor_faults, request_faults, response_faults};
 
 use std::cell::{Cell, RefCell};
 

@@ -53,7 +53,7 @@ pub struct ListDescription {
 }
 
 enum Mode {
-    Describe { routes: Vec<RouteDescription>, schemas: Schemas },
+    Describe { routes: Vec<RouteDescription>, schemas: Box<Schemas> },
     Dispatch { operation_id: String, handler: Option<Handler> },
 }
 
@@ -64,7 +64,7 @@ pub struct Router {
 
 impl Router {
     pub(crate) fn describe() -> Self {
-        Self { mode: Mode::Describe { routes: Vec::new(), schemas: Schemas::default() } }
+        Self { mode: Mode::Describe { routes: Vec::new(), schemas: Box::default() } }
     }
 
     pub(crate) fn dispatch(operation_id: &str) -> Self {

@@ -2,6 +2,8 @@
 //! the test moves.
 
 use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,9 +26,10 @@ pub const START_MS: i64 = 1_767_225_600_000;
 pub const ADMIN_EMAIL: &str = "admin@example.com";
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
 
-/// Where built components lie: `target/plugins` and `target/fixtures`, made by `cargo xtask test`.
+/// Where built components lie: `target/plugins` and `target/fixtures` of the repository, made by `cargo xtask test`.
 pub fn built(folder: &str, name: &str) -> PathBuf {
-    let path = target_dir().join(folder).join(format!("{name}.wasm"));
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let path = target.join(folder).join(format!("{name}.wasm"));
     assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it", path.display());
     path
 }
@@ -35,6 +38,27 @@ fn target_dir() -> PathBuf {
     // The test binary lies in target/<profile>/deps.
     let binary = std::env::current_exe().unwrap();
     binary.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// Gives a data directory the compiled plugins of all tests: compiling them anew would take most of a test's time.
+/// The cache compares contents, so what another build left there is not used. A directory of its own made before is
+/// left alone.
+pub fn share_compiled(data_dir: &Path) {
+    let shared = target_dir().join("compiled-for-tests");
+    let make = |dir: &Path| DirBuilder::new().recursive(true).mode(0o700).create(dir).unwrap();
+    make(&shared);
+    make(data_dir);
+    // Tests that start at once would each make a key, and the last one would count.
+    let key = shared.join("key");
+    if !key.exists() {
+        let temporary = shared.join(format!(".key.{}", std::process::id()));
+        std::fs::write(&temporary, [7; 32]).unwrap();
+        std::fs::rename(&temporary, &key).unwrap();
+    }
+    let compiled = data_dir.join("compiled");
+    if !compiled.exists() {
+        std::os::unix::fs::symlink(&shared, &compiled).unwrap();
+    }
 }
 
 /// Describes a host to start.
@@ -113,11 +137,13 @@ impl TestHostBuilder {
         for (name, bytes) in &self.components {
             std::fs::write(plugins_dir.join(name), bytes).unwrap();
         }
+        let data_dir = data.path().join("data");
+        share_compiled(&data_dir);
         let grants = data.path().join("plugins.toml");
         std::fs::write(&grants, &self.grants).unwrap();
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
-        config.store.data_dir = data.path().join("data");
+        config.store.data_dir = data_dir;
         config.plugins.dir = plugins_dir.clone();
         config.plugins.grants = grants;
         config.plugins.watch = false;

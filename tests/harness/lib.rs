@@ -5,5 +5,6 @@ pub mod client;
 pub mod host;
 pub mod plugin;
 pub mod random;
+pub mod shop;
 pub mod sizes;
 pub mod store;

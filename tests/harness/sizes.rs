@@ -25,6 +25,11 @@ pub const PAGING_ROUNDS: Size = Size { usual: 20, extended: 500 };
 pub const BIT_FLIPS: Size = Size { usual: 2_000, extended: 50_000 };
 /// Swaps of a plugin under load.
 pub const SWAPS: Size = Size { usual: 20, extended: 100 };
+/// Rounds in which requests race for the same documents.
+pub const RACE_ROUNDS: Size = Size { usual: 40, extended: 1_000 };
+/// Idempotency keys that are used at once, and how often each.
+pub const KEYS: Size = Size { usual: 50, extended: 200 };
+pub const DUPLICATES: Size = Size { usual: 8, extended: 50 };
 
 pub fn is_extended() -> bool {
     std::env::var("WARES_TEST_EXTENDED").is_ok_and(|value| value == "1")

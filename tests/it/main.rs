@@ -1,5 +1,5 @@
 //! Behaviour of the platform, tested from outside, in one binary.
 #![allow(clippy::unwrap_used, reason = "test code: a panic is how it reports")]
 
-mod smoke;
+mod catalogue;
 mod store;

@@ -34,7 +34,7 @@ pub(super) async fn check<A: Application>(
     };
     let mut config = Config::load(&overrides)?.config;
     config.plugins.watch = false;
-    config.ensure_secret()?;
+    config.prepare()?;
     let application = start::<A>(config).await.map_err(|failure| Failure {
         next_step: "Correct the component and build it again.".to_owned(),
         ..failure
@@ -42,14 +42,13 @@ pub(super) async fn check<A: Application>(
     let report = application.plugins_report();
     application.stop().await;
     output.answer(&table(&report), &report);
-    match entries(&report).iter().filter(|plugin| failed(plugin)).count() {
+    match refused(&report).len() {
         0 => Ok(ExitCode::SUCCESS),
-        1 => Err(Failure::new(
-            "one plugin cannot be loaded",
-            "Its reason is above; correct it and build it again.",
-        )),
+        1 => {
+            Err(Failure::new("one plugin is refused", "Its reason is above; correct it and build it again."))
+        }
         count => Err(Failure::new(
-            format!("{count} plugins cannot be loaded"),
+            format!("{count} plugins are refused"),
             "Their reasons are above; correct and build them again.",
         )),
     }
@@ -85,7 +84,7 @@ pub(super) async fn list<A: Application>(
     let report = match ControlClient::connect(&config.store.data_dir).await? {
         Some(client) => client.status().await?.plugins,
         None => {
-            config.ensure_secret()?;
+            config.prepare()?;
             config.plugins.watch = false;
             output.note("No host runs on this data directory; this is what one would load.");
             let application = start::<A>(config).await?;
@@ -98,24 +97,21 @@ pub(super) async fn list<A: Application>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plugins of a report, which is an array or an object with one.
-fn entries(report: &Value) -> Vec<Value> {
-    let list = report.as_array().or_else(|| report["plugins"].as_array());
-    list.cloned().unwrap_or_default()
-}
-
-fn failed(plugin: &Value) -> bool {
-    !plugin["lastError"].is_null() || plugin["state"].as_str().is_some_and(|state| state != "active")
+/// What could not be loaded: `source` names the file, `reason` says why.
+fn refused(report: &Value) -> &[Value] {
+    report["refused"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn table(report: &Value) -> String {
-    let plugins = entries(report);
+    let plugins = report["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut text = String::new();
     if plugins.is_empty() {
-        return "There are no plugins.".to_owned();
+        text += "There are no plugins.\n";
+    } else {
+        text +=
+            &format!("{:<24} {:<10} {:<12} {:<14} {:>6}\n", "PLUGIN", "VERSION", "STATE", "DIGEST", "ROUTES");
     }
-    let mut text =
-        format!("{:<24} {:<10} {:<12} {:<14} {:>6}\n", "PLUGIN", "VERSION", "STATE", "DIGEST", "ROUTES");
-    for plugin in &plugins {
+    for plugin in plugins {
         let cell = |member: &str| plugin[member].as_str().unwrap_or("-");
         let digest: String = cell("digest").chars().take(12).collect();
         let routes = plugin["routes"].as_array().map_or(0, Vec::len);
@@ -126,11 +122,10 @@ fn table(report: &Value) -> String {
             cell("version"),
             cell("state")
         );
-        match &plugin["lastError"] {
-            Value::Null => {}
-            Value::String(reason) => _ = writeln!(text, "  {reason}"),
-            reason => _ = writeln!(text, "  {reason}"),
-        }
+    }
+    for refused in refused(report) {
+        let cell = |member: &str| refused[member].as_str().unwrap_or("-");
+        let _ = writeln!(text, "`{}` is refused: {}", cell("source"), cell("reason"));
     }
     text
 }
@@ -142,17 +137,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plugin_that_does_not_load_is_shown_with_its_reason() {
-        let report = json!([
-            {"id": "products", "version": "0.1.0", "state": "active", "digest": "0123456789abcdef", "routes": [{}, {}]},
-            {"id": "broken", "state": "candidate", "lastError": "imports a socket"},
-        ]);
+    fn what_is_refused_is_shown_with_its_reason() {
+        let report = json!({
+            "plugins": [
+                {"id": "products", "version": "0.1.0", "state": "active", "digest": "0123456789abcdef", "routes": [1, 2]},
+            ],
+            "refused": [{"source": "broken.wasm", "reason": "imports a socket"}],
+        });
         let text = table(&report);
         assert!(text.contains("products                 0.1.0      active       0123456789ab"), "{text}");
-        assert!(text.contains("\n  imports a socket\n"), "{text}");
-        let failures: Vec<bool> = entries(&report).iter().map(failed).collect();
-        assert_eq!(failures, [false, true]);
-        assert_eq!(table(&json!({"plugins": []})), "There are no plugins.");
+        assert!(text.ends_with("\n`broken.wasm` is refused: imports a socket\n"), "{text}");
+        assert_eq!(table(&json!({"plugins": []})), "There are no plugins.\n");
     }
 
     #[test]

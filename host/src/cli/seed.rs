@@ -23,7 +23,7 @@ pub(super) async fn run<A: Application>(
     let report = match ControlClient::connect(&config.store.data_dir).await? {
         Some(client) => load(&client, &catalogue, output).await?,
         None => {
-            config.ensure_secret()?;
+            config.prepare()?;
             let application = start::<A>(config).await?;
             let report = load(&*application, &catalogue, output).await;
             application.stop().await;

@@ -36,7 +36,7 @@ pub(super) fn prepare(arguments: &ServeArguments, output: Output) -> Result<Conf
     for warning in &loaded.warnings {
         output.warning(warning);
     }
-    if let Some(warning) = config.ensure_secret()? {
+    if let Some(warning) = config.prepare()? {
         output.warning(&warning);
     }
     Ok(config)

@@ -1,14 +1,18 @@
 //! SIGTERM and SIGINT.
 
-use std::{io, process};
+use std::{io, process, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    time::timeout,
 };
 
 /// Exit code of a process that a second signal ended: work in flight was given up.
 const ABANDONED: i32 = 1;
+
+/// Signals this soon after the first are taken for the same request.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Tells everybody who waits that the host stops. Clones hear the same.
 #[derive(Debug, Clone)]
@@ -26,6 +30,13 @@ impl Stop {
             let name = either(&mut terminate, &mut interrupt).await;
             tracing::info!("Stopping on {name}: requests in flight are answered first");
             stop.send_replace(true);
+            // Supervisors such as `timeout` signal the process and then its group: that is one request to stop.
+            let _ = timeout(SAME_REQUEST, async {
+                loop {
+                    either(&mut terminate, &mut interrupt).await;
+                }
+            })
+            .await;
             let name = either(&mut terminate, &mut interrupt).await;
             tracing::warn!("Stopping at once on a second {name}");
             process::exit(ABANDONED);

@@ -52,7 +52,7 @@ async fn create_in_store(
     account: NewAccount,
     password: SecretString,
 ) -> Result<User, Failure> {
-    config.ensure_secret()?;
+    config.prepare()?;
     let store = Store::open(StoreConfig::embedded(&config.store.data_dir), Clock::system()).await?;
     let identity = Identity::open(store.clone(), &config.auth)
         .await

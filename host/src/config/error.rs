@@ -21,6 +21,8 @@ pub enum ConfigError {
     Unsupported { origin: Source, key: &'static str, instead: &'static str },
     #[error("{reason} in the {environment} environment")]
     WeakSecret { reason: String, environment: &'static str },
+    #[error("cannot make the data directory `{}`: {source}", .path.display())]
+    DataDirectory { path: PathBuf, source: io::Error },
     #[error("cannot keep the development secret in `{}`: {source}", .path.display())]
     SecretFile { path: PathBuf, source: io::Error },
 }
@@ -50,6 +52,9 @@ impl ConfigError {
                 "Set JWT_SECRET, or JWT_SECRET_FILE to the path of a file that holds it, to at least 32 random bytes, \
                  for example from `openssl rand -base64 48`."
                     .to_owned()
+            }
+            Self::DataDirectory { .. } => {
+                "Choose a folder that this user can make with --data-dir, or make it and give it to this user.".to_owned()
             }
             Self::SecretFile { path, .. } => {
                 format!("Make `{}` readable and writable for this user, or set JWT_SECRET.", path.display())

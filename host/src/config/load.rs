@@ -62,6 +62,7 @@ pub struct Setting {
 
 impl Config {
     /// Loads and checks the configuration of this process. Nothing is written.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
         load(overrides, &|name| match env::var(name) {
             Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),

@@ -66,15 +66,18 @@ fn weakness(secret: &str) -> Option<&'static str> {
 }
 
 impl Config {
-    /// In development, gives a configuration without a secret the one kept in the data directory, which is made
-    /// the first time. Returns what the operator should be told.
-    pub fn ensure_secret(&mut self) -> Result<Option<String>, ConfigError> {
+    /// Makes the data directory, for its owner only. In development, gives a configuration without a secret the one
+    /// kept there, which is made the first time. Returns what the operator should be told.
+    pub fn prepare(&mut self) -> Result<Option<String>, ConfigError> {
+        let data_dir = &self.store.data_dir;
+        create_data_dir(data_dir)
+            .map_err(|source| ConfigError::DataDirectory { path: data_dir.clone(), source })?;
         if self.auth.jwt_secret.is_some() || self.environment != Environment::Development {
             return Ok(None);
         }
         let path = self.store.data_dir.join(FILE);
-        let secret = read_or_create(&self.store.data_dir, &path)
-            .map_err(|source| ConfigError::SecretFile { path: path.clone(), source })?;
+        let secret =
+            read_or_create(&path).map_err(|source| ConfigError::SecretFile { path: path.clone(), source })?;
         self.auth.jwt_secret = Some(secret);
         Ok(Some(format!(
             "JWT_SECRET is not set: tokens are signed with a generated secret kept in `{}`. Set JWT_SECRET before \
@@ -85,12 +88,11 @@ impl Config {
 }
 
 /// Creates the data directory, for its owner only: it holds secrets and personal data.
-pub(crate) fn create_data_dir(path: &Path) -> io::Result<()> {
+fn create_data_dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-fn read_or_create(data_dir: &Path, path: &Path) -> io::Result<SecretString> {
-    create_data_dir(data_dir)?;
+fn read_or_create(path: &Path) -> io::Result<SecretString> {
     // Two starts at once: the one that cannot create the file reads what the other wrote.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(mut file) => {

@@ -162,7 +162,7 @@ fn development_keeps_the_secret_that_it_generates() {
     let secret = || {
         use secrecy::ExposeSecret;
         let mut config = load_with(&[], &overrides).unwrap().config;
-        assert!(config.ensure_secret().unwrap().unwrap().contains("JWT_SECRET"));
+        assert!(config.prepare().unwrap().unwrap().contains("JWT_SECRET"));
         config.auth.jwt_secret.unwrap().expose_secret().to_owned()
     };
     let first = secret();

@@ -43,7 +43,8 @@ pub(super) fn parse(
     for (name, value) in parameters {
         if let Some(keys) = filter_keys(&name) {
             match keys.as_slice() {
-                ["or", group, path, operator] => {
+                ["or", group, path] | ["or", group, path, _] => {
+                    let operator = keys.get(3).copied().unwrap_or("eq");
                     let group = group.parse().map_err(|_| invalid(&name, "An OR group is a number."))?;
                     alternatives
                         .entry(group)
@@ -220,7 +221,7 @@ mod tests {
             ("filter[rank][gte]", "3"),
             ("filter[or][0][name][eq]", "a"),
             ("filter[or][0][on][eq]", "true"),
-            ("filter[or][1][name][prefix]", "b"),
+            ("filter[or][1][name]", "b"),
         ])
         .unwrap();
         let name = || "name".to_owned();
@@ -233,7 +234,7 @@ mod tests {
                         Filter::Eq(name(), Scalar::Text("a".to_owned())),
                         Filter::Eq("on".to_owned(), Scalar::Boolean(true)),
                     ]),
-                    Filter::And(vec![Filter::Prefix(name(), "b".to_owned())]),
+                    Filter::And(vec![Filter::Eq(name(), Scalar::Text("b".to_owned()))]),
                 ]),
             ]))
         );

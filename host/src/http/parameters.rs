@@ -65,10 +65,16 @@ fn decode_query(query: &str) -> Result<Vec<(String, String)>, ApiError> {
         .into_iter()
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let decode = |text: &str| {
+            let decode = |text: &str| -> Result<String, ApiError> {
                 let spaced = text.replace('+', " ");
-                let decoded = percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned());
-                decoded.map_err(|_| ApiError::new("invalid_parameter", "The query string is not UTF-8."))
+                let decoded = percent_decode_str(&spaced)
+                    .decode_utf8()
+                    .map_err(|_| ApiError::new("invalid_parameter", "The query string is not UTF-8."))?;
+                // No document holds NUL where it could be looked for, so the store does not take it in a query.
+                if decoded.contains('\0') {
+                    return Err(ApiError::new("invalid_parameter", "The query string holds NUL."));
+                }
+                Ok(decoded.into_owned())
             };
             Ok((decode(name)?, decode(value)?))
         })

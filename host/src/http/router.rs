@@ -12,6 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::FutureExt as _;
+use hyper::body::Body as _;
 
 use super::{
     api,
@@ -85,6 +86,11 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
         response.headers_mut().insert("x-request-id", value);
     }
     if method == Method::HEAD {
+        // The length stays that of the GET's body, which an empty one would make 0.
+        let length = response.body().size_hint().exact().filter(|_| response.status() != StatusCode::NOT_MODIFIED);
+        if let Some(length) = length {
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
         *response.body_mut() = Body::empty();
     }
     let duration = started.elapsed();

@@ -72,7 +72,7 @@ pub struct CategoryInput {
     #[serde(default)]
     #[schemars(length(max = 100), regex(pattern = slug::PATTERN))]
     pub slug: Option<String>,
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
     pub name: String,
     #[serde(default)]
     #[schemars(length(max = 20_000))]

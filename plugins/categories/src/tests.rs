@@ -3,7 +3,7 @@
 use plugin_sdk::{
     Access, Caller, Collection, Context, Direction, FieldKind, FieldOperation, Filter, ListQuery, Problem,
     Request, Scalar, SortKey, Value, json,
-    mock::{MockHost, RecordedAnswer, descriptor_faults},
+    mock::{MockHost, RecordedAnswer, descriptor_faults, request_faults, response_faults},
 };
 use proptest::prelude::*;
 
@@ -106,7 +106,12 @@ fn a_category_lives() {
     assert_eq!(answer.body["path"], json!([{"id": clothes, "slug": "clothes", "name": "Clothes"}]));
     assert_eq!((&answer.body["depth"], &answer.body["slug"]), (&json!(1), &json!("shirts")));
 
-    assert_eq!(call(&host, on("getCategory", &id, None)).unwrap().body, answer.body);
+    let read = call(&host, on("getCategory", &id, None)).unwrap().body;
+    // Byte for byte, so that both have the same ETag.
+    assert_eq!(read.to_string(), answer.body.to_string());
+    assert_eq!(response_faults::<Categories>("getCategory", 200, &read), Vec::<String>::new());
+    assert_eq!(request_faults::<Categories>("replaceCategory", &read), Vec::<String>::new());
+    assert_eq!(request_faults::<Categories>("updateCategory", &read), Vec::<String>::new());
     let by_slug = Request {
         params: vec![("slug".to_owned(), "shirts".to_owned())],
         ..request("getCategoryBySlug", None)
@@ -200,6 +205,8 @@ fn trees_are_nested_and_cut() {
     assert_eq!(tree(&[("depth", "1")]), json!([["A", 0, 0, []], ["E", 0, 0, []]]));
     assert_eq!(tree(&[("root", "b")]), json!([["B", 1, 1, [d]]]));
     assert_eq!(tree(&[("root", &b), ("depth", "1")]), json!([["B", 1, 1, []]]));
+    let whole = call(&host, request("getCategoryTree", None)).unwrap().body;
+    assert_eq!(response_faults::<Categories>("getCategoryTree", 200, &whole), Vec::<String>::new());
     let unknown = with_query(request("getCategoryTree", None), &[("root", "x")]);
     assert_eq!(code(call(&host, unknown)), "not_found");
 }
@@ -216,6 +223,14 @@ fn a_move_takes_everything_below_along() {
     let below = call(&host, on("getCategory", &c, None)).unwrap().body;
     assert_eq!((&below["path"][0]["name"], &below["depth"]), (&json!("X"), &json!(2)));
     assert_eq!(moved(&host, &b, None).unwrap().body["depth"], 0);
+    for (body, fits) in [
+        (json!({"parentId": null}), true),
+        (json!({"parentId": x, "rank": -1}), true),
+        (json!({"rank": 1}), false),
+        (json!({"parentId": 1}), false),
+    ] {
+        assert_eq!(request_faults::<Categories>("moveCategory", &body).is_empty(), fits, "{body}");
+    }
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub struct ProductInput {
     #[serde(default)]
     #[schemars(length(max = 100), regex(pattern = slug::PATTERN))]
     pub slug: Option<String>,
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
     pub name: String,
     #[serde(default)]
     #[schemars(length(max = 50_000))]
@@ -114,7 +114,7 @@ pub struct ProductInput {
     pub status: ProductStatus,
     /// Ids of existing categories, each once.
     #[serde(default)]
-    #[schemars(length(max = 50))]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 64)))]
     pub category_ids: Vec<String>,
     /// Each once.
     #[serde(default)]

@@ -3,7 +3,7 @@
 use plugin_sdk::{
     Access, Caller, Collection, Direction, FieldKind, Filter, ListQuery, Plugin, Problem, Reply, Request,
     Scalar, SortKey, Value, json,
-    mock::{MockHost, RecordedAnswer, descriptor_faults},
+    mock::{MockHost, RecordedAnswer, descriptor_faults, request_faults, response_faults},
 };
 
 use crate::Products;
@@ -86,6 +86,24 @@ fn the_descriptor_is_complete() {
 }
 
 #[test]
+fn the_schema_refuses_what_rules_need_not_look_at() {
+    for wrong in [
+        json!({"name": "  "}),
+        json!({"name": "X", "slug": "No Slug"}),
+        json!({"name": "X", "status": "sold"}),
+        json!({"name": "X", "colour": "red"}),
+        json!({"name": "X", "variants": [{"sku": " A"}]}),
+        json!({"name": "X", "variants": [{"sku": "A", "prices": [{"amount": -1, "currency": "USD"}]}]}),
+        json!({"name": "X", "variants": [{"sku": "A", "prices": [{"amount": 1.5, "currency": "USD"}]}]}),
+        json!({"name": "X", "options": [{"name": "a.b", "values": ["x"]}]}),
+        json!({"name": "X", "media": [{"url": "javascript:alert(1)"}]}),
+        json!({"slug": "nameless"}),
+    ] {
+        assert_ne!(request_faults::<Products>("createProduct", &wrong), Vec::<String>::new(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_product_lives() {
     let host = host();
     let answer = create(&host, shirt()).unwrap();
@@ -100,7 +118,11 @@ fn a_product_lives() {
     assert!(variant.as_str().unwrap().starts_with("var_"));
 
     let read = host.answered::<Products>(on("getProduct", &id, None)).unwrap();
-    assert_eq!(read.body, answer.body);
+    // Byte for byte, so that both have the same ETag.
+    assert_eq!(read.body.to_string(), answer.body.to_string());
+    assert_eq!(response_faults::<Products>("getProduct", 200, &read.body), Vec::<String>::new());
+    assert_eq!(request_faults::<Products>("replaceProduct", &read.body), Vec::<String>::new());
+    assert_eq!(request_faults::<Products>("updateProduct", &read.body), Vec::<String>::new());
     let by_slug = Request {
         params: vec![("slug".to_owned(), "blue-shirt".to_owned())],
         query: vec![("currency".to_owned(), "EUR".to_owned())],

@@ -4,7 +4,7 @@
 
 use plugin_sdk::{Context, Document, Problem};
 use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{json, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     model::{ProductInput, ProductStatus},
@@ -78,16 +78,23 @@ impl Viewer {
     }
 
     /// The members of a product that is being written which differ from the stored ones: the variants with their
-    /// prices.
-    pub(crate) fn overlay(&self, product: &ProductInput) -> serde_json::Value {
-        let variants: Vec<_> = product
+    /// prices, in the order in which a read shows their members.
+    pub(crate) fn overlay(&self, product: &ProductInput) -> Value {
+        let variants: Vec<Value> = product
             .variants
             .iter()
             .map(|variant| {
-                let mut shown = json!(variant);
                 let quoted = quote(variant.prices.iter().map(PriceTerms::from), &self.currency, &self.now);
-                shown["price"] = json!(quoted.price);
-                shown
+                let mut shown = Map::new();
+                let Value::Object(members) = json!(variant) else { return Value::Null };
+                for (name, value) in members {
+                    let last = name == "prices";
+                    shown.insert(name, value);
+                    if last {
+                        shown.insert("price".to_owned(), json!(quoted.price));
+                    }
+                }
+                Value::Object(shown)
             })
             .collect();
         json!({ "variants": variants })
@@ -125,10 +132,8 @@ fn sooner(until: &mut Option<String>, other: Option<String>) {
 
 #[cfg(test)]
 mod tests {
-    use plugin_sdk::mock::MockHost;
-    use serde_json::Value;
-
     use super::*;
+    use plugin_sdk::mock::MockHost;
 
     fn shown(product: &Value, sees_all: bool) -> (Option<String>, Option<String>) {
         let host = MockHost::new::<crate::Products>();

@@ -12,7 +12,7 @@ use super::sources::Changed;
 use crate::cli::Failure;
 
 const TARGET: &str = "wasm32-wasip2";
-const PROFILE: &str = "plugin";
+const PROFILE: &str = "plugin-dev";
 
 #[derive(Debug, Clone)]
 pub(super) struct Workspace {

@@ -1,0 +1,9 @@
+//! Products and categories, through every route they have.
+
+mod access;
+mod bad_input;
+mod categories;
+mod conditional;
+mod idempotency;
+mod lists;
+mod products;

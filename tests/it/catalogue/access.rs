@@ -1,0 +1,137 @@
+//! Who may do what: every route, every role.
+
+use platform_tests::{
+    client::Client,
+    host::TestHost,
+    shop::{category, id, product},
+};
+use serde_json::{Value, json};
+
+/// A route, how a request to it looks, and what those get who may use it.
+struct Row {
+    route: &'static str,
+    body: Option<fn(u32) -> Value>,
+    allowed: u16,
+    access: Access,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Public,
+    /// Catalogue managers and superadmins.
+    Catalogue,
+}
+
+const fn row(route: &'static str, body: Option<fn(u32) -> Value>, allowed: u16, access: Access) -> Row {
+    Row { route, body, allowed, access }
+}
+
+const ROWS: &[Row] = &[
+    row("GET /products", None, 200, Access::Public),
+    row("POST /products", Some(new_product), 201, Access::Catalogue),
+    row("GET /products/{id}", None, 200, Access::Public),
+    row("PUT /products/{id}", Some(new_product), 200, Access::Catalogue),
+    row("PATCH /products/{id}", Some(|_| json!({"description": "x"})), 200, Access::Catalogue),
+    row("DELETE /products/{id}", None, 204, Access::Catalogue),
+    row("GET /products/by-slug/{slug}", None, 200, Access::Public),
+    row("GET /categories", None, 200, Access::Public),
+    row("POST /categories", Some(|_| category("New")), 201, Access::Catalogue),
+    row("GET /categories/tree", None, 200, Access::Public),
+    row("GET /categories/{id}", None, 200, Access::Public),
+    row("PUT /categories/{id}", Some(|_| category("Other")), 200, Access::Catalogue),
+    row("PATCH /categories/{id}", Some(|_| json!({"rank": 3})), 200, Access::Catalogue),
+    row("DELETE /categories/{id}", None, 204, Access::Catalogue),
+    row("POST /categories/{id}/move", Some(|_| json!({"parentId": null})), 200, Access::Catalogue),
+    row("GET /categories/by-slug/{slug}", None, 200, Access::Public),
+];
+
+fn new_product(number: u32) -> Value {
+    product("New", &format!("NEW-{number}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_has_a_row_and_answers_each_role_as_it_says() {
+    let mut host = TestHost::shop().await;
+    let mut loaded = Vec::new();
+    for plugin in host.app.plugins_report()["plugins"].as_array().unwrap() {
+        loaded.extend(plugin["routes"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()));
+    }
+    let mut rows: Vec<&str> = ROWS.iter().map(|row| row.route).collect();
+    loaded.sort_unstable();
+    rows.sort_unstable();
+    assert_eq!(rows, loaded, "the rows of this table against the routes of the loaded plugins");
+
+    let admin = host.admin().await;
+    let nobody = host.staff("nobody@example.com", &[]).await;
+    let manager = host.staff("manager@example.com", &["catalog-manager"]).await;
+    // Client, may it write to the catalogue, and what it is told when it may not.
+    let roles = [
+        ("anonymous", host.anonymous(), false, (401, "unauthenticated")),
+        ("staff without a role", host.with_token(&nobody), false, (403, "forbidden")),
+        ("catalog-manager", host.with_token(&manager), true, (0, "")),
+        ("superadmin", admin.clone(), true, (0, "")),
+    ];
+    let mut number = 0;
+    for row in ROWS {
+        for (role, client, writes, (status, code)) in &roles {
+            number += 1;
+            let answer = call(&admin, client, row, number).await;
+            if row.access == Access::Public || *writes {
+                assert_eq!(
+                    answer.status.as_u16(),
+                    row.allowed,
+                    "{} as {role}: {}",
+                    row.route,
+                    answer.text()
+                );
+            } else {
+                if *status == 401 {
+                    assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{}", row.route);
+                }
+                answer.expect_problem(*status, code);
+            }
+        }
+    }
+}
+
+/// A request to a product or category of its own.
+async fn call(admin: &Client, client: &Client, row: &Row, number: u32) -> platform_tests::client::Answer {
+    let (method, template) = row.route.split_once(' ').unwrap();
+    let subject = match template.starts_with("/products") {
+        true => admin.post("/products", &product("Old", &format!("OLD-{number}"))).await.expect(201),
+        false => admin.post("/categories", &category("Old")).await.expect(201),
+    };
+    let path = template.replace("{id}", id(&subject)).replace("{slug}", subject["slug"].as_str().unwrap());
+    let mut draft = client.request(method.parse().unwrap(), &path);
+    if let Some(body) = row.body {
+        draft = draft.json(&body(number));
+    }
+    client.send(draft).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_not_good_is_refused_also_where_none_is_needed() {
+    let mut host = TestHost::shop().await;
+    let admin = host.admin().await;
+    let good = host.staff("second@example.com", &["superadmin"]).await;
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { 'B' } else { 'A' };
+    let tampered = format!("{signed}.{other}{}", &signature[1..]);
+    let mut bodies = Vec::new();
+    for token in ["", "x", "a.b.c", &tampered] {
+        let answer = host.with_token(token).get("/products").await;
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""), "{token}");
+        let mut problem = answer.expect_problem(401, "token_invalid");
+        problem["requestId"] = Value::Null;
+        bodies.push(problem);
+    }
+    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{bodies:#?}");
+    let twice = admin.request("GET".parse().unwrap(), "/products").header("authorization", "Bearer x");
+    admin.send(twice).await.expect_problem(401, "token_invalid");
+    let basic = host.anonymous().request("GET".parse().unwrap(), "/products");
+    let basic = basic.header("authorization", "Basic YTpi");
+    host.anonymous().send(basic).await.expect_problem(401, "token_invalid");
+
+    host.clock.advance(std::time::Duration::from_secs(3600));
+    admin.get("/products").await.expect_problem(401, "token_expired");
+}
