@@ -107,21 +107,13 @@ async fn announce<A: Application>(application: &A, config: &Config, output: Outp
         "environment": config.environment.as_str(),
         "url": url,
         "api": format!("{url}{}", config.server.api_path()),
-        "docs": format!("{url}/docs"),
-        "openapi": format!("{url}/openapi.json"),
         "dataDir": config.store.data_dir,
         "pluginsDir": config.plugins.dir,
     });
     let fact = |name: &str| facts[name].as_str().unwrap_or_default().to_owned();
     let mut text = format!("Wares {} ({}) is ready.\n", fact("version"), fact("environment"));
-    for (label, name) in [
-        ("API", "api"),
-        ("Docs", "docs"),
-        ("API document", "openapi"),
-        ("Data", "dataDir"),
-        ("Plugins", "pluginsDir"),
-    ] {
-        let _ = writeln!(text, "  {label:<13} {}", fact(name));
+    for (label, name) in [("API", "api"), ("Data", "dataDir"), ("Plugins", "pluginsDir")] {
+        let _ = writeln!(text, "  {label:<8} {}", fact(name));
     }
     output.answer(&text, &facts);
     // A fresh shop has nobody who may change it.

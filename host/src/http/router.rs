@@ -87,7 +87,8 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     }
     if method == Method::HEAD {
         // The length stays that of the GET's body, which an empty one would make 0.
-        let length = response.body().size_hint().exact().filter(|_| response.status() != StatusCode::NOT_MODIFIED);
+        let length =
+            response.body().size_hint().exact().filter(|_| response.status() != StatusCode::NOT_MODIFIED);
         if let Some(length) = length {
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }

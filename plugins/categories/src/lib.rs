@@ -1,7 +1,7 @@
 //! The categories of the shop: trees of shelves that products are on.
 //!
-//! The plugin owns the collections `categories` and `category_tree`; [`tree`] tells how changes keep the trees free of
-//! cycles, and [`delete`] how a category is deleted while products, which belong to the plugin `products`, are being
+//! The plugin owns the collections `categories` and `category_tree`; `tree.rs` tells how changes keep the trees free of
+//! cycles, and `delete.rs` how a category is deleted while products, which belong to the plugin `products`, are being
 //! written. A category names its parent; path and depth are computed when it is read.
 
 mod delete;

@@ -1,7 +1,7 @@
 //! The products of the shop: what is sold, in which variants, at which list prices.
 //!
 //! The plugin owns the collection `products`. A product refers to categories, which belong to the plugin `categories`;
-//! [`categories`] tells how the two keep each other's references whole. Stock, orders and promotions are not here.
+//! `categories.rs` tells how the two keep each other's references whole. Stock, orders and promotions are not here.
 
 mod categories;
 mod handlers;

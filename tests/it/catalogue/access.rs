@@ -77,13 +77,7 @@ async fn every_route_has_a_row_and_answers_each_role_as_it_says() {
             number += 1;
             let answer = call(&admin, client, row, number).await;
             if row.access == Access::Public || *writes {
-                assert_eq!(
-                    answer.status.as_u16(),
-                    row.allowed,
-                    "{} as {role}: {}",
-                    row.route,
-                    answer.text()
-                );
+                assert_eq!(answer.status.as_u16(), row.allowed, "{} as {role}: {}", row.route, answer.text());
             } else {
                 if *status == 401 {
                     assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{}", row.route);

@@ -8,7 +8,13 @@ use platform_tests::{
 };
 use serde_json::{Value, json};
 
-async fn send(client: &Client, method: Method, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+async fn send(
+    client: &Client,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: impl Into<Vec<u8>>,
+) -> Answer {
     client.send(client.request(method, path).header("content-type", content_type).text(body)).await
 }
 
@@ -27,7 +33,8 @@ async fn what_is_not_json_is_refused() {
         (Method::POST, format!("/categories/{}/move", id(&shelf))),
     ];
     let nested = |open: &str, close: &str, depth: usize| {
-        format!(r#"{{"name":"X","metadata":{{"a":{}1{}}}}}"#, open.repeat(depth), close.repeat(depth)).into_bytes()
+        format!(r#"{{"name":"X","metadata":{{"a":{}1{}}}}}"#, open.repeat(depth), close.repeat(depth))
+            .into_bytes()
     };
     let bodies: Vec<Vec<u8>> = vec![
         b"".to_vec(),
@@ -74,7 +81,11 @@ async fn what_does_not_fit_the_schema_is_told_where() {
         (json!({"name": "X", "": 1}), "/", "unknown_field"),
         (json!({"name": "X", "seo": {"titel": "x"}}), "/seo/titel", "unknown_field"),
         (json!({"name": "X", "variants": [{"sku": "X", "stock": 1}]}), "/variants/0/stock", "unknown_field"),
-        (price(json!({"amount": 1, "currency": "USD", "vat": 1})), "/variants/0/prices/0/vat", "unknown_field"),
+        (
+            price(json!({"amount": 1, "currency": "USD", "vat": 1})),
+            "/variants/0/prices/0/vat",
+            "unknown_field",
+        ),
         (json!({"name": 5}), "/name", "validation_failed"),
         (json!({"name": null}), "/name", "validation_failed"),
         (json!({"name": ""}), "/name", "validation_failed"),
@@ -92,19 +103,63 @@ async fn what_does_not_fit_the_schema_is_told_where() {
         (json!({"name": "X", "status": "active"}), "/variants", "validation_failed"),
         (json!({"name": "X", "variants": [{}]}), "/variants/0/sku", "validation_failed"),
         (json!({"name": "X", "variants": [{"sku": " x"}]}), "/variants/0/sku", "validation_failed"),
-        (json!({"name": "X", "variants": [{"sku": "X", "weightGrams": 1.5}]}), "/variants/0/weightGrams", "validation_failed"),
-        (json!({"name": "X", "variants": [{"sku": "X", "weightGrams": -1}]}), "/variants/0/weightGrams", "validation_failed"),
-        (json!({"name": "X", "media": [{"url": "javascript:alert(1)"}]}), "/media/0/url", "validation_failed"),
-        (price(json!({"amount": 12.5, "currency": "USD"})), "/variants/0/prices/0/amount", "validation_failed"),
-        (price(json!({"amount": "12", "currency": "USD"})), "/variants/0/prices/0/amount", "validation_failed"),
+        (
+            json!({"name": "X", "variants": [{"sku": "X", "weightGrams": 1.5}]}),
+            "/variants/0/weightGrams",
+            "validation_failed",
+        ),
+        (
+            json!({"name": "X", "variants": [{"sku": "X", "weightGrams": -1}]}),
+            "/variants/0/weightGrams",
+            "validation_failed",
+        ),
+        (
+            json!({"name": "X", "media": [{"url": "javascript:alert(1)"}]}),
+            "/media/0/url",
+            "validation_failed",
+        ),
+        (
+            price(json!({"amount": 12.5, "currency": "USD"})),
+            "/variants/0/prices/0/amount",
+            "validation_failed",
+        ),
+        (
+            price(json!({"amount": "12", "currency": "USD"})),
+            "/variants/0/prices/0/amount",
+            "validation_failed",
+        ),
         (price(json!({"amount": -1, "currency": "USD"})), "/variants/0/prices/0/amount", "validation_failed"),
-        (price(json!({"amount": 9_007_199_254_740_992_i64, "currency": "USD"})), "/variants/0/prices/0/amount", "validation_failed"),
-        (price(json!({"amount": u64::MAX, "currency": "USD"})), "/variants/0/prices/0/amount", "validation_failed"),
+        (
+            price(json!({"amount": 9_007_199_254_740_992_i64, "currency": "USD"})),
+            "/variants/0/prices/0/amount",
+            "validation_failed",
+        ),
+        (
+            price(json!({"amount": u64::MAX, "currency": "USD"})),
+            "/variants/0/prices/0/amount",
+            "validation_failed",
+        ),
         (price(json!({"amount": 1})), "/variants/0/prices/0/currency", "validation_failed"),
-        (price(json!({"amount": 1, "currency": "usd"})), "/variants/0/prices/0/currency", "validation_failed"),
-        (price(json!({"amount": 1, "currency": "XXZ"})), "/variants/0/prices/0/currency", "validation_failed"),
-        (price(json!({"amount": 9, "currency": "USD", "compareAt": 9})), "/variants/0/prices/0/compareAt", "validation_failed"),
-        (price(json!({"amount": 9, "currency": "USD", "startsAt": "soon"})), "/variants/0/prices/0/startsAt", "validation_failed"),
+        (
+            price(json!({"amount": 1, "currency": "usd"})),
+            "/variants/0/prices/0/currency",
+            "validation_failed",
+        ),
+        (
+            price(json!({"amount": 1, "currency": "XXZ"})),
+            "/variants/0/prices/0/currency",
+            "validation_failed",
+        ),
+        (
+            price(json!({"amount": 9, "currency": "USD", "compareAt": 9})),
+            "/variants/0/prices/0/compareAt",
+            "validation_failed",
+        ),
+        (
+            price(json!({"amount": 9, "currency": "USD", "startsAt": "soon"})),
+            "/variants/0/prices/0/startsAt",
+            "validation_failed",
+        ),
     ];
     writes_nothing(&host, async {
         for (body, pointer, error) in &wrong {
@@ -118,13 +173,31 @@ async fn what_does_not_fit_the_schema_is_told_where() {
         }
         for body in [json!([]), json!("x"), json!(5), json!(null), json!([{"name": "X"}])] {
             for path in ["/products", "/categories"] {
-                admin.post(path, &body).await.expect_error_at(422, "validation_failed", "", "validation_failed");
+                admin.post(path, &body).await.expect_error_at(
+                    422,
+                    "validation_failed",
+                    "",
+                    "validation_failed",
+                );
             }
-            admin.patch(&path, &body).await.expect_error_at(422, "validation_failed", "", "validation_failed");
+            admin.patch(&path, &body).await.expect_error_at(
+                422,
+                "validation_failed",
+                "",
+                "validation_failed",
+            );
         }
-        admin.post("/products", &json!({})).await.expect_error_at(422, "validation_failed", "/name", "validation_failed");
+        admin.post("/products", &json!({})).await.expect_error_at(
+            422,
+            "validation_failed",
+            "/name",
+            "validation_failed",
+        );
         // Everything that is wrong is told at once.
-        let problem = admin.post("/products", &json!({"colour": 1, "tags": 5})).await.expect_problem(422, "unknown_field");
+        let problem = admin
+            .post("/products", &json!({"colour": 1, "tags": 5}))
+            .await
+            .expect_problem(422, "unknown_field");
         let mut pointers: Vec<&str> =
             problem["errors"].as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
         pointers.sort_unstable();
@@ -137,10 +210,17 @@ async fn what_does_not_fit_the_schema_is_told_where() {
             (json!({"name": "X", "parentId": ""}), "/parentId"),
             (json!({"name": "X", "metadata": {"a.b": 1}}), "/metadata/a.b"),
         ] {
-            admin.post("/categories", &body).await.expect_error_at(422, "validation_failed", pointer, "validation_failed");
+            admin.post("/categories", &body).await.expect_error_at(
+                422,
+                "validation_failed",
+                pointer,
+                "validation_failed",
+            );
         }
         // The mark of a deletion is not a member that a client may set.
-        let answer = admin.post("/categories", &json!({"name": "X", "deletingSince": "2026-01-01T00:00:00.000Z"})).await;
+        let answer = admin
+            .post("/categories", &json!({"name": "X", "deletingSince": "2026-01-01T00:00:00.000Z"}))
+            .await;
         answer.expect_error_at(422, "unknown_field", "/deletingSince", "unknown_field");
     })
     .await;
@@ -158,13 +238,27 @@ async fn large_and_foreign_bodies_are_refused() {
     };
     writes_nothing(&host, async {
         for bytes in [1 << 20, 2 << 20, 8 << 20] {
-            for (method, path) in [(Method::POST, "/products"), (Method::PATCH, &path), (Method::PUT, &path), (Method::DELETE, &path)] {
+            for (method, path) in [
+                (Method::POST, "/products"),
+                (Method::PATCH, &path),
+                (Method::PUT, &path),
+                (Method::DELETE, &path),
+            ] {
                 let answer = send(&admin, method, path, "application/json", sized(bytes)).await;
                 answer.expect_problem(413, "payload_too_large");
             }
         }
-        for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "application/jsonx", "", "json"] {
-            for (method, path) in [(Method::POST, "/products"), (Method::PUT, &path), (Method::PATCH, &path)] {
+        for content_type in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/xml",
+            "application/jsonx",
+            "",
+            "json",
+        ] {
+            for (method, path) in [(Method::POST, "/products"), (Method::PUT, &path), (Method::PATCH, &path)]
+            {
                 let answer = send(&admin, method, path, content_type, product("X", "X").to_string()).await;
                 answer.expect_problem(415, "unsupported_media_type");
             }
@@ -174,12 +268,20 @@ async fn large_and_foreign_bodies_are_refused() {
         let patch = send(&admin, Method::POST, "/products", "application/merge-patch+json", "{}").await;
         patch.expect_problem(415, "unsupported_media_type");
         // Half a mebibyte of members is small enough to read and too much to store.
-        let members: serde_json::Map<String, Value> = (0..50_000).map(|number| (format!("k{number}"), json!(1))).collect();
+        let members: serde_json::Map<String, Value> =
+            (0..50_000).map(|number| (format!("k{number}"), json!(1))).collect();
         let many = with(product("X", "X"), "metadata", Value::Object(members));
-        admin.post("/products", &many).await.expect_error_at(422, "validation_failed", "/metadata", "validation_failed");
+        admin.post("/products", &many).await.expect_error_at(
+            422,
+            "validation_failed",
+            "/metadata",
+            "validation_failed",
+        );
     })
     .await;
-    for content_type in ["application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json;charset=utf-8"] {
+    for content_type in
+        ["application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json;charset=utf-8"]
+    {
         send(&admin, Method::PATCH, &path, content_type, "{}").await.expect(200);
     }
     // A DELETE may carry any body of any type.
@@ -193,15 +295,33 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
     writes_nothing(&host, async {
         for path in [
-            "//", "//nowhere", "//api", "//api/v1", "//api/v1/", "//api/v2/products", "//api/v1products", "/nowhere", "/products/",
-            "/products/a/b", "/Products", "//products", "/products/by-slug/", "/categories/x/move/y", "/auth/nowhere", "/products//",
-            "/_audit", "/..", "/products/%00", "/products/a%0Ab", "/products/by-slug/%F0%9F%8D%B5",
+            "//",
+            "//nowhere",
+            "//api",
+            "//api/v1",
+            "//api/v1/",
+            "//api/v2/products",
+            "//api/v1products",
+            "/nowhere",
+            "/products/",
+            "/products/a/b",
+            "/Products",
+            "//products",
+            "/products/by-slug/",
+            "/categories/x/move/y",
+            "/auth/nowhere",
+            "/products//",
+            "/_audit",
+            "/..",
+            "/products/%00",
+            "/products/a%0Ab",
+            "/products/by-slug/%F0%9F%8D%B5",
         ] {
             let problem = public.get(path).await.expect_problem(404, "not_found");
             assert_eq!(problem["type"], "urn:wares:problem:not_found");
             assert!(problem["instance"].is_string(), "{problem}");
             let answer = public.send(public.request(Method::POST, path).json(&json!({}))).await;
-            assert!(matches!(answer.status.as_u16(), 404 | 405 ), "POST {path}: {}", answer.text());
+            assert!(matches!(answer.status.as_u16(), 404 | 405), "POST {path}: {}", answer.text());
         }
         for path in ["/products/%ff", "/products/%C3%28", "/products/by-slug/%80", "/categories/%ff"] {
             public.get(path).await.expect_problem(400, "invalid_parameter");
@@ -226,8 +346,12 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
             ("POST", "//livez", "GET, HEAD"),
         ] {
             let answer = admin.send(admin.request(method.parse().unwrap(), path)).await;
-            let mut told: Vec<String> =
-                answer.header("allow").unwrap_or_default().split(',').map(|it| it.trim().to_owned()).collect();
+            let mut told: Vec<String> = answer
+                .header("allow")
+                .unwrap_or_default()
+                .split(',')
+                .map(|it| it.trim().to_owned())
+                .collect();
             told.sort_unstable();
             assert_eq!(told.join(", "), allow, "{method} {path}");
             answer.expect_problem(405, "method_not_allowed");
@@ -283,14 +407,22 @@ async fn a_login_is_checked_like_any_other_body() {
         (with(both, "remember", true), "unknown_field", "/remember"),
     ] {
         let problem = public.post(path, &body).await.expect_problem(422, code);
-        let found = problem["errors"].as_array().unwrap().iter().any(|it| it["pointer"].as_str().unwrap().starts_with(pointer));
+        let found = problem["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["pointer"].as_str().unwrap().starts_with(pointer));
         assert!(found, "{problem}");
     }
     send(&public, Method::POST, path, "application/json", "{").await.expect_problem(400, "malformed_json");
     send(&public, Method::POST, path, "text/plain", "{}").await.expect_problem(415, "unsupported_media_type");
     let large = format!(r#"{{"email":"{}"}}"#, "x".repeat(2 << 20));
-    send(&public, Method::POST, path, "application/json", large).await.expect_problem(413, "payload_too_large");
-    let login = public.post(path, &json!({"email": "STAFF@example.com", "password": platform_tests::host::ADMIN_PASSWORD})).await;
+    send(&public, Method::POST, path, "application/json", large)
+        .await
+        .expect_problem(413, "payload_too_large");
+    let login = public
+        .post(path, &json!({"email": "STAFF@example.com", "password": platform_tests::host::ADMIN_PASSWORD}))
+        .await;
     assert_eq!(login.header("cache-control"), Some("no-store"));
     assert!(!login.expect(200).to_string().contains("passwordHash"));
 }

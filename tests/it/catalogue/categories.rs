@@ -37,13 +37,19 @@ async fn a_category_lives_through_every_route() {
     let patched = admin.patch(&path, &json!({"description": "To drink from", "depth": 9, "path": "x"})).await;
     assert_eq!(patched.expect(200), with(with(cups.clone(), "version", 3), "description", "To drink from"));
     let moved = admin.post(&format!("{path}/move"), &json!({"parentId": null, "rank": -1})).await.expect(200);
-    assert_eq!((&moved["parentId"], &moved["path"], &moved["depth"], &moved["rank"]), (&Value::Null, &json!([]), &json!(0), &json!(-1)));
+    assert_eq!(
+        (&moved["parentId"], &moved["path"], &moved["depth"], &moved["rank"]),
+        (&Value::Null, &json!([]), &json!(0), &json!(-1))
+    );
     assert_eq!(moved["description"], "To drink from");
     let moved = admin.post(&format!("{path}/move"), &json!({"parentId": id(&root)})).await.expect(200);
     assert_eq!((&moved["depth"], &moved["rank"], &moved["version"]), (&json!(1), &json!(-1), &json!(5)));
     // A replacement without a parent makes it a root.
     let replaced = admin.put(&path, &category("Mugs")).await.expect(200);
-    assert_eq!((&replaced["parentId"], &replaced["slug"], &replaced["rank"]), (&Value::Null, &json!("cups"), &json!(0)));
+    assert_eq!(
+        (&replaced["parentId"], &replaced["slug"], &replaced["rank"]),
+        (&Value::Null, &json!("cups"), &json!(0))
+    );
 
     admin.delete(&path).await.expect(204);
     public.get(&path).await.expect_problem(404, "not_found");
@@ -161,7 +167,8 @@ async fn racing_moves_never_make_a_cycle() {
     let b = below(&admin, "B", None).await;
     let c = below(&admin, "C", None).await;
     let place = async |what: &Value, parent: &Value| {
-        let answer = admin.post(&format!("/categories/{}/move", id(what)), &json!({"parentId": parent["id"]})).await;
+        let answer =
+            admin.post(&format!("/categories/{}/move", id(what)), &json!({"parentId": parent["id"]})).await;
         match answer.status.as_u16() {
             200 => true,
             409 if answer.json()["code"] == "category_cycle" => false,
@@ -174,7 +181,10 @@ async fn racing_moves_never_make_a_cycle() {
         assert_eq!(moved.iter().filter(|&&moved| moved).count(), 2, "{moved:?}");
         assert_no_cycle(&documents(&host, "categories").await);
         for category in [&a, &b, &c] {
-            admin.post(&format!("/categories/{}/move", id(category)), &json!({"parentId": null})).await.expect(200);
+            admin
+                .post(&format!("/categories/{}/move", id(category)), &json!({"parentId": null}))
+                .await
+                .expect(200);
         }
     }
 }
@@ -186,7 +196,8 @@ fn assert_no_cycle(categories: &BTreeMap<String, Value>) {
         while let Some(id) = at {
             assert!(steps <= categories.len(), "a cycle through {start}: {categories:#?}");
             steps += 1;
-            let category = categories.get(id).unwrap_or_else(|| panic!("{start} is below {id}, which is missing"));
+            let category =
+                categories.get(id).unwrap_or_else(|| panic!("{start} is below {id}, which is missing"));
             at = category["parentId"].as_str();
         }
     }
@@ -206,7 +217,10 @@ async fn a_category_with_something_in_it_is_kept_or_gives_it_to_its_parent() {
         let problem = admin.delete(&path).await.expect_problem(409, "category_not_empty");
         assert_eq!((&problem["children"], &problem["products"]), (&json!(1), &json!(1)));
         admin.delete(&format!("{path}?strategy=keep")).await.expect_problem(400, "invalid_parameter");
-        admin.delete(&format!("{path}?strategy=reparent&strategy=reparent")).await.expect_problem(400, "invalid_parameter");
+        admin
+            .delete(&format!("{path}?strategy=reparent&strategy=reparent"))
+            .await
+            .expect_problem(400, "invalid_parameter");
         admin.delete(&format!("{path}?plan=reparent")).await.expect_problem(400, "unknown_parameter");
     })
     .await;
@@ -225,7 +239,8 @@ async fn a_category_with_something_in_it_is_kept_or_gives_it_to_its_parent() {
 
     let events: Vec<Value> = documents(&host, "_events").await.into_values().collect();
     for deleted in [&middle, &top] {
-        let told = events.iter().filter(|it| it["topic"] == "category.deleted" && it["subject"] == deleted["id"]);
+        let told =
+            events.iter().filter(|it| it["topic"] == "category.deleted" && it["subject"] == deleted["id"]);
         assert_eq!(told.count(), 1);
     }
     // The mark of a deletion is nobody's business.
@@ -250,7 +265,10 @@ async fn no_product_ever_refers_to_a_category_that_is_gone() {
             false => format!("{} {}", answer.status.as_str(), answer.json()["code"].as_str().unwrap()),
         };
         let (deleted, created) = (code(&deleted), code(&created));
-        assert!(matches!(&deleted[..], "204" | "409 category_not_empty" | "409 conflict"), "{deleted} {created}");
+        assert!(
+            matches!(&deleted[..], "204" | "409 category_not_empty" | "409 conflict"),
+            "{deleted} {created}"
+        );
         assert!(
             matches!(&created[..], "201" | "422 validation_failed" | "409 conflict"),
             "{deleted} {created}"

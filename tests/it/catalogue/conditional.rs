@@ -48,7 +48,10 @@ async fn what_the_client_has_is_not_sent_again() {
         }
         // Staff get the same bytes; only caches in between must not share them.
         let staff = admin.get(path).await;
-        assert_eq!((staff.header("etag"), staff.header("cache-control")), (Some(&tag[..]), Some("private, no-cache")));
+        assert_eq!(
+            (staff.header("etag"), staff.header("cache-control")),
+            (Some(&tag[..]), Some("private, no-cache"))
+        );
         tags.push(tag);
     }
     admin.patch(&paths[0], &json!({"tags": ["new"]})).await.expect(200);
@@ -65,7 +68,12 @@ async fn a_head_is_the_get_without_its_body() {
     let mut host = TestHost::shop().await;
     let (admin, public) = (host.admin().await, host.anonymous());
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
-    for path in [format!("/products/{}", id(&cup)), "/products".to_owned(), "/categories/tree".to_owned(), "/products/none".to_owned()] {
+    for path in [
+        format!("/products/{}", id(&cup)),
+        "/products".to_owned(),
+        "/categories/tree".to_owned(),
+        "/products/none".to_owned(),
+    ] {
         let get = public.get(&path).await;
         let head = public.send(public.request(Method::HEAD, &path)).await;
         assert!(head.body.is_empty());
@@ -112,8 +120,13 @@ async fn a_write_that_names_a_stale_version_changes_nothing() {
         writes_nothing(&host, async {
             for wrong in [version + 1, version - 1, 0, u64::MAX] {
                 for tag in [format!("\"{wrong}\""), format!("\"{wrong}-0123456789abcdef\"")] {
-                    let problem = send(method, path, body, &tag).await.expect_problem(412, "version_conflict");
-                    assert_eq!((&problem["expected"], &problem["current"]), (&json!(wrong), &json!(version)), "{method} {path}");
+                    let problem =
+                        send(method, path, body, &tag).await.expect_problem(412, "version_conflict");
+                    assert_eq!(
+                        (&problem["expected"], &problem["current"]),
+                        (&json!(wrong), &json!(version)),
+                        "{method} {path}"
+                    );
                 }
             }
             for wrong in ["7", "\"x\"", "", "\"-1\"", "\"99999999999999999999\"", "\"1\", \"2\""] {

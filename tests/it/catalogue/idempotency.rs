@@ -38,7 +38,9 @@ async fn a_repeat_gets_the_first_answer() {
     let path = format!("/products/{}", id(&created));
     let patch = json!({"tags": ["x"]});
     let merge = |key: &str| {
-        keyed(&admin, Method::PATCH, &path, key).header("content-type", "application/merge-patch+json").text(patch.to_string())
+        keyed(&admin, Method::PATCH, &path, key)
+            .header("content-type", "application/merge-patch+json")
+            .text(patch.to_string())
     };
     let patched = told(&admin.send(merge("k1")).await);
     assert_eq!(patched.0, 200, "the key belongs to the method and the path: {patched:?}");
@@ -64,7 +66,8 @@ async fn a_repeat_gets_the_first_answer() {
         let other = create(&admin, "k1", &product("Cup", "D")).await;
         other.expect_problem(422, "idempotency_key_reused");
         // The same meaning in other bytes is another body.
-        let spaced = keyed(&admin, Method::POST, "/products", "k1").header("content-type", "application/json");
+        let spaced =
+            keyed(&admin, Method::POST, "/products", "k1").header("content-type", "application/json");
         admin.send(spaced.text(format!(" {cup}"))).await.expect_problem(422, "idempotency_key_reused");
     })
     .await;
@@ -82,7 +85,8 @@ async fn a_key_belongs_to_its_caller_and_lasts_a_day() {
     admin.send(on_categories).await.expect(201);
 
     host.clock.advance(Duration::from_secs(24 * 3600 - 1));
-    let body = json!({"email": platform_tests::host::ADMIN_EMAIL, "password": platform_tests::host::ADMIN_PASSWORD});
+    let body =
+        json!({"email": platform_tests::host::ADMIN_EMAIL, "password": platform_tests::host::ADMIN_PASSWORD});
     let login = async || {
         let token = host.anonymous().post("/auth/admin/login", &body).await.expect(200);
         host.with_token(token["accessToken"].as_str().unwrap())
@@ -109,7 +113,9 @@ async fn a_refused_request_leaves_its_key_free() {
     writes_nothing(&host, async {
         create(&admin, "k", &product("", "B")).await.expect_problem(422, "validation_failed");
         create(&admin, "k", &product("Cup", "A")).await.expect_problem(409, "already_exists");
-        create(&host.anonymous(), &"k".repeat(22), &product("Cup", "B")).await.expect_problem(401, "unauthenticated");
+        create(&host.anonymous(), &"k".repeat(22), &product("Cup", "B"))
+            .await
+            .expect_problem(401, "unauthenticated");
         let draft = keyed(&admin, Method::DELETE, "/products/none", "k");
         admin.send(draft).await.expect_problem(404, "not_found");
     })
@@ -188,7 +194,8 @@ async fn a_client_that_hangs_up_gets_its_answer_later() {
     let admin = host.admin().await;
     let keys = 30_u64;
     for key in 0..keys {
-        let hasty = create(&admin, &format!("key-{key}"), &product("Cup", &format!("S{key}")));
+        let (key_text, body) = (format!("key-{key}"), product("Cup", &format!("S{key}")));
+        let hasty = create(&admin, &key_text, &body);
         // Cut at different moments; whether the work was done is not known, and does not matter.
         let _ = tokio::time::timeout(Duration::from_micros(key * 400), hasty).await;
     }

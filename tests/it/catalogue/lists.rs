@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 
 async fn fill(admin: &Client, range: std::ops::Range<u32>) {
     let make = range.map(|number| async move {
-        let body = with(product(&format!("Item {number:03}"), &format!("S{number:03}")), "taxClass", format!("t{}", number % 3));
+        let body = with(
+            product(&format!("Item {number:03}"), &format!("S{number:03}")),
+            "taxClass",
+            format!("t{}", number % 3),
+        );
         admin.post("/products", &body).await.expect(201)
     });
     join_all(make).await;
@@ -65,7 +69,8 @@ async fn following_the_links_gives_every_item_once() {
             let expected = if query.contains("prefix") { 10 } else { 57 };
             assert_eq!(total, (!query.contains("count=none")).then(|| expected.to_string()), "{at}");
             let of = total.unwrap_or_else(|| "*".to_owned());
-            let first = (count == 1).then(|| format!("products 0-{}/{of}", items.as_array().unwrap().len() - 1));
+            let first =
+                (count == 1).then(|| format!("products 0-{}/{of}", items.as_array().unwrap().len() - 1));
             assert_eq!(range, first, "{at}");
             seen.extend(names(&items));
         }
@@ -87,7 +92,10 @@ async fn offsets_and_totals_are_told() {
     let mut host = TestHost::shop().await;
     let (admin, public) = (host.admin().await, host.anonymous());
     let empty = public.get("/products").await;
-    assert_eq!((empty.header("x-total-count"), empty.header("content-range")), (Some("0"), Some("products */0")));
+    assert_eq!(
+        (empty.header("x-total-count"), empty.header("content-range")),
+        (Some("0"), Some("products */0"))
+    );
     assert_eq!((empty.header("link"), empty.header("x-next-cursor")), (None, None));
     assert_eq!(empty.expect(200), json!([]));
     fill(&admin, 0..25).await;
@@ -146,8 +154,15 @@ async fn every_filter_finds_what_it_says() {
     let mut host = TestHost::shop().await;
     let (admin, public) = (host.admin().await, host.anonymous());
     let shelf = admin.post("/categories", &json!({"name": "Shelf"})).await.expect(201);
-    let lower = admin.post("/categories", &json!({"name": "Lower", "parentId": id(&shelf), "rank": 5})).await.expect(201);
-    let ant = with(with(product("Ant", "A-1"), "tags", json!(["red", "small"])), "categoryIds", json!([id(&shelf)]));
+    let lower = admin
+        .post("/categories", &json!({"name": "Lower", "parentId": id(&shelf), "rank": 5}))
+        .await
+        .expect(201);
+    let ant = with(
+        with(product("Ant", "A-1"), "tags", json!(["red", "small"])),
+        "categoryIds",
+        json!([id(&shelf)]),
+    );
     let ant = admin.post("/products", &ant).await.expect(201);
     host.clock.advance(std::time::Duration::from_secs(60));
     let bee = json!({"name": "Bee, wild", "status": "active", "taxClass": "reduced", "categoryIds": [id(&lower)],
@@ -184,7 +199,10 @@ async fn every_filter_finds_what_it_says() {
         ("filter[createdAt][gt]=2026-01-01T01:00:30%2B01:00".to_owned(), "Bee, wild|Cat_100%"),
         ("filter[createdAt][lte]=2026-01-01T00:01:00Z".to_owned(), "Ant|Bee, wild"),
         ("filter[publishedAt][exists]=false".to_owned(), ""),
-        ("filter[or][0][name]=Ant&filter[or][1][taxClass]=reduced&filter[or][1][tags]=red".to_owned(), "Ant|Bee, wild"),
+        (
+            "filter[or][0][name]=Ant&filter[or][1][taxClass]=reduced&filter[or][1][tags]=red".to_owned(),
+            "Ant|Bee, wild",
+        ),
         ("filter[or][0][name]=Ant&filter[or][1][name]=Cat_100%25&filter[tags]=red".to_owned(), "Ant"),
         ("filter%5Bname%5D%5Beq%5D=Ant".to_owned(), "Ant"),
         ("category=shelf".to_owned(), "Ant|Bee, wild"),
@@ -291,7 +309,8 @@ async fn what_a_list_does_not_know_is_refused() {
         public.get("/categories?filter[name]=%00").await.expect_problem(400, "invalid_parameter");
         public.get("/categories/tree?root=%00").await.expect_problem(400, "invalid_parameter");
         public.get("/categories?q=x&fuzzy=1").await.expect_problem(400, "unknown_parameter");
-        let answer = admin.send(admin.request(Method::POST, "/products?limit=1").json(&product("X", "X"))).await;
+        let answer =
+            admin.send(admin.request(Method::POST, "/products?limit=1").json(&product("X", "X"))).await;
         answer.expect_error_at(400, "unknown_parameter", "limit", "unknown_parameter");
         admin.get("/products/none?fields=id").await.expect_problem(400, "unknown_parameter");
     })
@@ -325,5 +344,8 @@ async fn a_cursor_belongs_to_its_query() {
         public.get(&other).await.expect_problem(400, "cursor_mismatch");
     }
     // Staff see a different list.
-    admin.get(&format!("/products?limit=3&sort=name&cursor={cursor}")).await.expect_problem(400, "cursor_mismatch");
+    admin
+        .get(&format!("/products?limit=3&sort=name&cursor={cursor}"))
+        .await
+        .expect_problem(400, "cursor_mismatch");
 }

@@ -113,7 +113,10 @@ async fn the_public_sees_active_products_only() {
     };
     let absent = missing(public.get("/products/prod_none").await.expect_problem(404, "not_found"));
     for product in &hidden {
-        for path in [format!("/products/{}", id(product)), format!("/products/by-slug/{}", product["slug"].as_str().unwrap())] {
+        for path in [
+            format!("/products/{}", id(product)),
+            format!("/products/by-slug/{}", product["slug"].as_str().unwrap()),
+        ] {
             for client in [&public, &nobody] {
                 assert_eq!(missing(client.get(&path).await.expect_problem(404, "not_found")), absent);
             }
@@ -131,7 +134,13 @@ async fn the_public_sees_active_products_only() {
         assert_eq!(total, Some(names.len().to_string()));
         names
     };
-    for query in ["", "?q=cup", "?filter[status][ne]=x", "?category=shelf", "?filter[or][0][status]=draft&filter[or][1][name][exists]=true"] {
+    for query in [
+        "",
+        "?q=cup",
+        "?filter[status][ne]=x",
+        "?category=shelf",
+        "?filter[or][0][status]=draft&filter[or][1][name][exists]=true",
+    ] {
         for client in [&public, &nobody] {
             assert_eq!(names(client, query).await, ["Cup active"], "{query}");
         }
@@ -168,7 +177,10 @@ async fn the_price_is_the_one_that_applies() {
         let answer = public.get(&format!("{path}{query}")).await;
         answer.expect(200)["variants"][0]["price"]["amount"].as_i64()
     };
-    assert_eq!((price("").await, price("?currency=EUR").await, price("?currency=JPY").await), (Some(100), Some(90), None));
+    assert_eq!(
+        (price("").await, price("?currency=EUR").await, price("?currency=JPY").await),
+        (Some(100), Some(90), None)
+    );
     host.clock.set_ms(START_MS + 30 * 60_000);
     assert_eq!(price("").await, Some(80));
     let before = public.get(&path).await;
@@ -203,16 +215,26 @@ async fn slugs_and_skus_are_unique_and_refusals_point_at_them() {
     writes_nothing(&host, async {
         // Everything that is taken is named, not the first only.
         let taken = with(two(["X", "B"]), "slug", "cup");
-        for answer in [admin.post("/products", &taken).await, admin.put(&path, &taken).await, admin.patch(&path, &taken).await] {
+        for answer in [
+            admin.post("/products", &taken).await,
+            admin.put(&path, &taken).await,
+            admin.patch(&path, &taken).await,
+        ] {
             let problem = answer.expect_error_at(409, "already_exists", "/variants/1/sku", "already_exists");
-            assert!(problem["errors"].as_array().unwrap().iter().any(|it| it["pointer"] == "/slug"), "{problem}");
+            assert!(
+                problem["errors"].as_array().unwrap().iter().any(|it| it["pointer"] == "/slug"),
+                "{problem}"
+            );
         }
-        for answer in [admin.post("/products", &two(["X", "X"])).await, admin.put(&path, &two(["X", "X"])).await] {
+        for answer in
+            [admin.post("/products", &two(["X", "X"])).await, admin.put(&path, &two(["X", "X"])).await]
+        {
             answer.expect_error_at(422, "validation_failed", "/variants/1/sku", "validation_failed");
         }
         let answer = admin.patch(&path, &json!({"slug": "cup"})).await;
         answer.expect_error_at(409, "already_exists", "/slug", "already_exists");
-        let answer = admin.post("/products", &with(product("Bowl", "D"), "categoryIds", json!(["cat_none"]))).await;
+        let answer =
+            admin.post("/products", &with(product("Bowl", "D"), "categoryIds", json!(["cat_none"]))).await;
         answer.expect_error_at(422, "validation_failed", "/categoryIds/0", "validation_failed");
         let answer = admin.patch(&path, &json!({"variants": []})).await;
         answer.expect_error_at(422, "validation_failed", "/variants", "validation_failed");
@@ -230,7 +252,8 @@ async fn of_many_who_want_a_sku_one_gets_it() {
     let admin = host.admin().await;
     for round in 0..10 {
         let sku = format!("S{round}");
-        let answers = join_all((0..8).map(|_| async { admin.post("/products", &product("Cup", &sku)).await })).await;
+        let answers =
+            join_all((0..8).map(|_| async { admin.post("/products", &product("Cup", &sku)).await })).await;
         let (mut made, mut refused) = (0, 0);
         for answer in answers {
             if answer.status == 201 {
@@ -256,11 +279,15 @@ async fn parallel_changes_without_a_version_all_take_effect() {
     let admin = host.admin().await;
     let created = admin.post("/products", &product("Cup", "C")).await.expect(201);
     let path = format!("/products/{}", id(&created));
-    let changes = (0..40).map(|number| {
-        let (admin, path) = (&admin, &path);
-        async move { admin.patch(path, &json!({"metadata": {format!("k{number}"): number}})).await.expect(200) }
-    });
-    let mut versions: Vec<u64> = join_all(changes).await.iter().map(|it| it["version"].as_u64().unwrap()).collect();
+    let changes =
+        (0..40).map(|number| {
+            let (admin, path) = (&admin, &path);
+            async move {
+                admin.patch(path, &json!({"metadata": {format!("k{number}"): number}})).await.expect(200)
+            }
+        });
+    let mut versions: Vec<u64> =
+        join_all(changes).await.iter().map(|it| it["version"].as_u64().unwrap()).collect();
     versions.sort_unstable();
     assert_eq!(versions, (2..=41).collect::<Vec<u64>>());
     let product = admin.get(&path).await.expect(200);
@@ -296,8 +323,12 @@ async fn every_committed_write_has_its_event_and_its_audit_entry() {
         .iter()
         .map(|it| (it["operationId"].as_str().unwrap(), it["changes"][0]["verb"].as_str().unwrap()))
         .collect();
-    let expected =
-        [("createProduct", "create"), ("updateProduct", "change"), ("replaceProduct", "change"), ("deleteProduct", "delete")];
+    let expected = [
+        ("createProduct", "create"),
+        ("updateProduct", "change"),
+        ("replaceProduct", "change"),
+        ("deleteProduct", "delete"),
+    ];
     assert_eq!(told, expected);
     let accounts = documents(&host, "_accounts").await;
     let actor = accounts.keys().next().unwrap().as_str();
