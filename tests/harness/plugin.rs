@@ -25,6 +25,11 @@ pub fn component_around(module: &[u8]) -> Vec<u8> {
     [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module)].concat()
 }
 
+/// A component with this component in it.
+pub fn component_around_component(component: &[u8]) -> Vec<u8> {
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(4, component)].concat()
+}
+
 /// A component that imports one empty instance under this name.
 pub fn component_importing(name: &str) -> Vec<u8> {
     let empty_instance_type = [1, 0x42, 0];
@@ -42,7 +47,8 @@ pub fn module_of(locals: &[(u32, u8)], code: &[u8]) -> Vec<u8> {
     body.extend(code);
     body.push(0x0b);
     let code = [vec![1], sized(&body)].concat();
-    [b"\0asm\x01\0\0\0".to_vec(), section(1, &[1, 0x60, 0, 0]), section(3, &[1, 0]), section(10, &code)].concat()
+    [b"\0asm\x01\0\0\0".to_vec(), section(1, &[1, 0x60, 0, 0]), section(3, &[1, 0]), section(10, &code)]
+        .concat()
 }
 
 fn section(id: u8, content: &[u8]) -> Vec<u8> {

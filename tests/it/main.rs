@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "test code: a panic is how it reports")]
 
 mod catalogue;
+mod plugin;
 mod store;
