@@ -64,7 +64,7 @@ pub fn share_compiled(data_dir: &Path) {
 
 /// Describes a host to start.
 pub struct TestHostBuilder {
-    components: Vec<(String, PathBuf)>,
+    components: Vec<(String, Vec<u8>)>,
     grants: String,
     configure: Box<dyn FnOnce(&mut Config)>,
     data: Option<TempDir>,
@@ -97,14 +97,18 @@ impl TestHostBuilder {
     }
 
     /// Adds a shipped plugin.
-    pub fn plugin(mut self, name: &str) -> Self {
-        self.components.push((format!("{name}.wasm"), built("plugins", name)));
-        self
+    pub fn plugin(self, name: &str) -> Self {
+        self.component(&format!("{name}.wasm"), std::fs::read(built("plugins", name)).unwrap())
     }
 
     /// Adds a fixture.
-    pub fn fixture(mut self, name: &str) -> Self {
-        self.components.push((format!("{name}.wasm"), built("fixtures", name)));
+    pub fn fixture(self, name: &str) -> Self {
+        self.component(&format!("{name}.wasm"), std::fs::read(built("fixtures", name)).unwrap())
+    }
+
+    /// Adds a file to the plugins directory.
+    pub fn component(mut self, file: &str, bytes: Vec<u8>) -> Self {
+        self.components.push((file.to_owned(), bytes));
         self
     }
 
@@ -127,11 +131,12 @@ impl TestHostBuilder {
     }
 
     pub async fn start(self) -> TestHost {
+        host::telemetry::init_metrics();
         let data = self.data.unwrap_or_else(|| tempfile::tempdir().unwrap());
         let plugins_dir = data.path().join("plugins");
         std::fs::create_dir_all(&plugins_dir).unwrap();
-        for (name, path) in &self.components {
-            std::fs::copy(path, plugins_dir.join(name)).unwrap();
+        for (name, bytes) in &self.components {
+            std::fs::write(plugins_dir.join(name), bytes).unwrap();
         }
         let data_dir = data.path().join("data");
         share_compiled(&data_dir);

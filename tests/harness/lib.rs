@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod host;
+pub mod plugin;
 pub mod process;
 pub mod random;
 pub mod shop;

@@ -21,6 +21,10 @@ pub const KILLS: Size = Size { usual: 100, extended: 1_000 };
 pub const DAMAGES: Size = Size { usual: 100, extended: 2_000 };
 /// Rounds of paging while documents come and go.
 pub const PAGING_ROUNDS: Size = Size { usual: 20, extended: 500 };
+/// Components with one bit turned.
+pub const BIT_FLIPS: Size = Size { usual: 600, extended: 20_000 };
+/// Swaps of a plugin under load.
+pub const SWAPS: Size = Size { usual: 20, extended: 100 };
 /// Rounds in which requests race for the same documents.
 pub const RACE_ROUNDS: Size = Size { usual: 40, extended: 1_000 };
 /// Idempotency keys that are used at once, and how often each.

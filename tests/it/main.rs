@@ -4,5 +4,6 @@
 mod catalogue;
 mod doors;
 mod operation;
+mod plugin;
 mod readme_plugin;
 mod store;

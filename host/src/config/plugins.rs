@@ -123,16 +123,53 @@ impl PluginsConfig {
         ensure((1..=10_000).contains(&self.instances), "plugins.instances", "a number from 1 to 10000")?;
         ensure(self.max_component_bytes > 0, "plugins.max_component_bytes", "bytes, from 1")?;
         ensure(self.compile_timeout_ms > 0, "plugins.compile_timeout_ms", "milliseconds, from 1")?;
-        ensure(limits.timeout_ms > 0, "plugins.limits.timeout_ms", "milliseconds, from 1")?;
-        ensure(limits.cpu_ms > 0, "plugins.limits.cpu_ms", "milliseconds, from 1")?;
+        limits.check()?;
+        self.breaker.check()
+    }
+
+    /// The most memory that the plugins file may give a plugin: the pool reserves address space for it.
+    pub fn most_memory_bytes(&self) -> usize {
+        self.limits.memory_bytes.max(256 * 1024 * 1024)
+    }
+}
+
+impl LimitsConfig {
+    /// The most entries that tables may have: the pool makes room for them.
+    pub const MOST_TABLE_ELEMENTS: u32 = 50_000;
+
+    fn check(&self) -> Result<(), Wrong> {
+        ensure(self.timeout_ms > 0, "plugins.limits.timeout_ms", "milliseconds, from 1")?;
+        ensure(self.cpu_ms > 0, "plugins.limits.cpu_ms", "milliseconds, from 1")?;
         // A Rust component starts with 17 pages of stack and data; less than this loads nothing.
         ensure(
-            (2 * 1024 * 1024..=4 * 1024 * 1024 * 1024).contains(&limits.memory_bytes),
+            (2 * 1024 * 1024..=4 * 1024 * 1024 * 1024).contains(&self.memory_bytes),
             "plugins.limits.memory_bytes",
             "bytes, from 2097152 (2 MiB) to 4294967296 (4 GiB)",
         )?;
-        ensure(limits.concurrency > 0, "plugins.limits.concurrency", "a number from 1")?;
-        self.breaker.check()
+        ensure(self.concurrency > 0, "plugins.limits.concurrency", "a number from 1")?;
+        ensure(
+            (1..=Self::MOST_TABLE_ELEMENTS).contains(&self.table_elements),
+            "plugins.limits.table_elements",
+            "a number from 1 to 50000",
+        )
+    }
+
+    /// Checks the limits of one plugin, as the plugins file has them.
+    ///
+    /// # Errors
+    /// A sentence that names the key and what was expected.
+    pub fn check_for_plugin(&self, most_memory_bytes: usize) -> Result<(), String> {
+        self.check().map_err(|wrong| {
+            let key = wrong.key.rsplit('.').next().unwrap_or_default();
+            format!("its limit `{key}` in the plugins file is not {}", wrong.expected)
+        })?;
+        if self.memory_bytes > most_memory_bytes {
+            return Err(format!(
+                "its limit `memory_bytes` in the plugins file is more than {most_memory_bytes}: raise \
+                 `plugins.limits.memory_bytes` to give one plugin more"
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -47,8 +47,10 @@ impl KeyedQueue {
     /// Waits for the key's turn; the turn ends when the guard is dropped.
     pub(crate) async fn enter(self: &Arc<Self>, key: String) -> KeyTurn {
         let lock = self.lock_map().entry(key.clone()).or_default().clone();
-        let guard = lock.lock_owned().await;
-        KeyTurn { queue: self.clone(), key, guard: Some(guard) }
+        // Made before waiting, so that whoever gives up waiting forgets the key as well.
+        let mut turn = KeyTurn { queue: self.clone(), key, guard: None };
+        turn.guard = Some(lock.lock_owned().await);
+        turn
     }
 
     fn lock_map(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<()>>>> {
@@ -231,6 +233,17 @@ mod tests {
         });
         drop(first);
         second.await.unwrap();
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_key_is_forgotten_when_the_last_to_wait_gives_up() {
+        let queue = Arc::new(KeyedQueue::default());
+        let first = queue.enter("a".to_owned()).await;
+        let mut second = Box::pin(queue.enter("a".to_owned()));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        drop(second);
         assert_eq!(queue.len(), 0);
     }
 }

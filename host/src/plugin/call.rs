@@ -170,10 +170,10 @@ impl PluginRuntime {
             Some(key) => match tokio::time::timeout_at(deadline.into(), self.queue.enter(key)).await {
                 Ok(turn) => Some(turn),
                 Err(_) => {
-                    return Err(CallError::new(
-                        Failure::Overload,
-                        "the queue for this resource did not end in time",
-                    ));
+                    let error =
+                        CallError::new(Failure::Overload, "the queue for this resource did not end in time");
+                    count(plugin, route, &error);
+                    return Err(error);
                 }
             },
             None => None,
@@ -193,10 +193,6 @@ impl PluginRuntime {
                     if settled.conflicted && again.is_some() && Instant::now() < deadline =>
                 {
                     transaction.restart();
-                }
-                Ok(Handled::Committed) => {
-                    let cause = "it answered `committed`, but no commit with an answer went through";
-                    return Err(CallError::new(Failure::Output, cause));
                 }
                 result => return result,
             }
@@ -227,6 +223,7 @@ impl PluginRuntime {
             reach: Reach::Granted(Box::new(Granted {
                 store: self.store.clone(),
                 grants: plugin.grants.clone(),
+                statuses: route.responses.iter().map(|declared| declared.status).collect(),
                 caller: request.caller.clone(),
                 transaction: transaction.clone(),
             })),
@@ -240,7 +237,14 @@ impl PluginRuntime {
         })
         .await;
         let (end, result) = finish(store, result);
-        let result = result.and_then(|reply| check_reply(plugin, route, reply, end.denied));
+        let mut result = result.and_then(|reply| check_reply(plugin, route, reply, end.denied));
+        if let Ok(Handled::Committed) = &result {
+            let settled = transaction.settle().await;
+            if settled.answer.is_none() && !settled.superseded {
+                let cause = "it answered `committed`, but no commit with an answer went through";
+                result = Err(CallError::new(Failure::Output, cause));
+            }
+        }
         let outcome = match &result {
             Ok(Handled::Problem(_)) => "problem",
             Ok(_) => "ok",
@@ -341,11 +345,17 @@ fn check_reply(
             if response.body.len() > plugin.limits.response_bytes {
                 return Err(output(format!("a body of {} bytes", response.body.len())));
             }
+            if response.status == 204 && !response.body.is_empty() {
+                return Err(output("a body with the status 204".to_owned()));
+            }
             if !response.body.is_empty() {
                 serde_json::from_slice::<serde::de::IgnoredAny>(&response.body)
                     .map_err(|error| output(format!("the body is not JSON: {error}")))?;
             }
             check_headers(&response.headers).map_err(output)?;
+            if let Some(next) = response.page.as_ref().and_then(|page| page.next.as_deref()) {
+                check_cursor(next).map_err(output)?;
+            }
             Ok(Handled::Response(HandlerResponse {
                 status: response.status,
                 headers: response.headers,
@@ -357,6 +367,9 @@ fn check_reply(
         Err(problem) => {
             if denied && problem.code == "plugin_failed" {
                 return Err(CallError::new(Failure::Denied, problem.detail.unwrap_or_default()));
+            }
+            if problem_bytes(&problem) > plugin.limits.response_bytes {
+                return Err(output("a problem larger than the plugin's limit".to_owned()));
             }
             check_problem(route, problem).map(Handled::Problem).map_err(output)
         }
@@ -395,6 +408,22 @@ fn check_problem(route: &Route, problem: guest::Problem) -> Result<HandlerProble
         .map(|error| (error.pointer, error.code, error.message))
         .collect();
     Ok(HandlerProblem { status: problem.status, code: problem.code, detail: problem.detail, errors, extras })
+}
+
+fn problem_bytes(problem: &guest::Problem) -> usize {
+    let errors = problem.errors.iter().map(|it| it.pointer.len() + it.code.len() + it.message.len());
+    problem.detail.as_ref().map_or(0, String::len)
+        + problem.extras.as_ref().map_or(0, Vec::len)
+        + errors.sum::<usize>()
+}
+
+/// A cursor becomes a header and part of a link in another.
+fn check_cursor(cursor: &str) -> Result<(), String> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~=+/:".contains(&byte);
+    if cursor.len() > 2_048 || !cursor.bytes().all(fine) {
+        return Err("a cursor that cannot be in a header".to_owned());
+    }
+    Ok(())
 }
 
 /// Until when an answer holds, for the host alone: it is not sent.

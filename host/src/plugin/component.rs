@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre, types::ComponentItem};
 
 use super::{
@@ -31,6 +32,8 @@ pub struct Prepared {
 pub enum ComponentError {
     #[error("it has {size} bytes, more than the {limit} that `plugins.max_component_bytes` allows")]
     TooLarge { size: usize, limit: usize },
+    #[error("it cannot be read: {0}")]
+    Unreadable(std::io::Error),
     #[error("it is empty")]
     Empty,
     #[error("it is not a WebAssembly file")]
@@ -41,8 +44,12 @@ pub enum ComponentError {
     CoreModule,
     #[error("it is not a valid component: {0}")]
     Invalid(String),
+    #[error("it has a function of {size} bytes, more than the {limit} that are compiled")]
+    Function { size: usize, limit: usize },
     #[error("compiling it took longer than {0:?}")]
     CompileTimeout(Duration),
+    #[error("it was not compiled, because an earlier component still is")]
+    CompilerBusy,
     #[error("it imports `{import}`, {reason}")]
     Import { import: String, reason: String },
     #[error("it does not export `{export}`: {remedy}")]
@@ -88,6 +95,7 @@ pub async fn prepare(
     bytes: Arc<[u8]>,
 ) -> Result<Prepared, ComponentError> {
     check_header(&bytes, config.max_component_bytes)?;
+    check_functions(&bytes, 0)?;
     let digest = digest_of(&bytes);
     let size_bytes = bytes.len();
     let component = compile(&runtime.engine, aot, config, &digest, bytes).await?;
@@ -123,7 +131,11 @@ fn check_header(bytes: &[u8], limit: usize) -> Result<(), ComponentError> {
     }
 }
 
-/// Loads compiled code from the cache or compiles, on a thread of its own and for a bounded time.
+/// Compiles one component at a time. Compiling cannot be interrupted, so one that takes too long goes on for nobody: it
+/// keeps the next ones out, and not ever more of them busy.
+static COMPILING: Semaphore = Semaphore::const_new(1);
+
+/// Loads compiled code from the cache, or compiles it for a bounded time.
 async fn compile(
     engine: &PluginEngine,
     aot: Option<&Arc<AotCache>>,
@@ -131,29 +143,107 @@ async fn compile(
     digest: &str,
     bytes: Arc<[u8]>,
 ) -> Result<Component, ComponentError> {
-    let (engine, aot, digest) = (engine.clone(), aot.cloned(), digest.to_owned());
+    if let Some(cached) = load_compiled(engine, aot, digest).await {
+        return Ok(cached);
+    }
     let timeout = Duration::from_millis(config.compile_timeout_ms);
-    let work = tokio::task::spawn_blocking(move || {
-        let compatibility = engine.compatibility();
-        if let Some(code) = aot.as_ref().and_then(|aot| aot.load(&digest, &compatibility))
-            && let Ok(component) = deserialize(&engine, &code)
-        {
-            return Ok(component);
-        }
-        let code = engine
-            .engine
-            .precompile_component(&bytes)
-            .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
+    let Ok(Ok(permit)) = tokio::time::timeout(timeout, COMPILING.acquire()).await else {
+        return Err(ComponentError::CompilerBusy);
+    };
+    let (engine, aot, digest) = (engine.clone(), aot.cloned(), digest.to_owned());
+    let work = move || {
+        let code = engine.engine.precompile_component(&bytes)?;
         if let Some(aot) = &aot {
-            aot.store(&digest, &compatibility, &code);
+            aot.store(&digest, &engine.compatibility(), &code);
         }
-        deserialize(&engine, &code).map_err(|error| ComponentError::Invalid(format!("{error:#}")))
+        deserialize(&engine, &code)
+    };
+    let (sender, compiled) = tokio::sync::oneshot::channel();
+    // Not one of the runtime's threads, for which a host that stops would wait.
+    let thread = std::thread::Builder::new().name("plugin-compile".to_owned()).spawn(move || {
+        let _permit = permit;
+        // Whoever waited may have given up.
+        let _gone = sender.send(work());
     });
-    match tokio::time::timeout(timeout, work).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(ComponentError::Invalid(format!("the compiler panicked: {panic}"))),
+    if let Err(error) = thread {
+        return Err(ComponentError::Invalid(format!("no thread could be started to compile it: {error}")));
+    }
+    match tokio::time::timeout(timeout, compiled).await {
+        Ok(Ok(result)) => result.map_err(|error| ComponentError::Invalid(format!("{error:#}"))),
+        // The thread ended without a result.
+        Ok(Err(_)) => Err(ComponentError::Invalid("the compiler panicked".to_owned())),
         Err(_elapsed) => Err(ComponentError::CompileTimeout(timeout)),
     }
+}
+
+async fn load_compiled(
+    engine: &PluginEngine,
+    aot: Option<&Arc<AotCache>>,
+    digest: &str,
+) -> Option<Component> {
+    let (engine, aot, digest) = (engine.clone(), aot?.clone(), digest.to_owned());
+    let loading = tokio::task::spawn_blocking(move || {
+        let code = aot.load(&digest, &engine.compatibility())?;
+        deserialize(&engine, &code).ok()
+    });
+    loading.await.ok().flatten()
+}
+
+/// The largest function a component may have. The time to compile one grows faster than its size, and what compilers
+/// make of honest code stays far below.
+const FUNCTION_BYTES: usize = 256 * 1024;
+
+/// Components within components; tools make two or three levels.
+const COMPONENT_DEPTH: usize = 32;
+
+/// Looks for functions made to keep the compiler busy. What cannot be read here is refused by the compiler.
+fn check_functions(bytes: &[u8], depth: usize) -> Result<(), ComponentError> {
+    if depth > COMPONENT_DEPTH {
+        return Err(ComponentError::Invalid(format!("components are nested deeper than {COMPONENT_DEPTH}")));
+    }
+    const CORE_MODULE: u8 = 1;
+    const COMPONENT: u8 = 4;
+    const CODE: u8 = 10;
+    let is_component = bytes.get(4) == Some(&0x0d);
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((&id, after)) = rest.split_first() {
+        let Some((section, after)) = split_sized(after) else { return Ok(()) };
+        match (is_component, id) {
+            (true, CORE_MODULE | COMPONENT) => check_functions(section, depth + 1)?,
+            (false, CODE) => check_bodies(section)?,
+            _ => {}
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+fn check_bodies(section: &[u8]) -> Result<(), ComponentError> {
+    let Some((_count, mut rest)) = split_number(section) else { return Ok(()) };
+    while let Some((body, after)) = split_sized(rest) {
+        if body.len() > FUNCTION_BYTES {
+            return Err(ComponentError::Function { size: body.len(), limit: FUNCTION_BYTES });
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+fn split_sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (size, rest) = split_number(bytes)?;
+    rest.split_at_checked(size)
+}
+
+/// A number in LEB128.
+fn split_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut number = 0;
+    for (position, &byte) in bytes.iter().take(5).enumerate() {
+        number |= usize::from(byte & 0x7f) << (7 * position);
+        if byte & 0x80 == 0 {
+            return Some((number, &bytes[position + 1..]));
+        }
+    }
+    None
 }
 
 fn deserialize(engine: &PluginEngine, code: &[u8]) -> wasmtime::Result<Component> {

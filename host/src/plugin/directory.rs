@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    io::Read as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -10,26 +12,50 @@ use std::{
 use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-use super::component::digest_of;
+use super::component::{ComponentError, digest_of};
 
 /// A file in the plugins directory.
-#[derive(Clone)]
 pub(super) struct Found {
-    pub(super) file: PathBuf,
+    /// Its name.
+    pub(super) file: String,
     pub(super) digest: String,
     pub(super) bytes: Arc<[u8]>,
 }
 
+/// A file that was not read.
+pub(super) struct Unread {
+    pub(super) file: String,
+    pub(super) error: ComponentError,
+}
+
 /// Reads all components of a directory, in the order of their names. Hidden and temporary files are left out, so that
-/// a writer can use one and rename it into place.
-pub(super) fn scan(dir: &Path) -> std::io::Result<Vec<Found>> {
-    let mut found = Vec::new();
-    for entry in component_files(dir)? {
-        // A file may be renamed away between listing and reading; the next look sees it under its new name.
-        let Ok(bytes) = std::fs::read(&entry) else { continue };
-        found.push(Found { digest: digest_of(&bytes), file: entry, bytes: bytes.into() });
+/// a writer can use one and rename it into place. A file above the limit is not read: it could fill the memory.
+pub(super) fn scan(dir: &Path, limit: usize) -> std::io::Result<(Vec<Found>, Vec<Unread>)> {
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    for path in component_files(dir)? {
+        let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        match read(&path, limit) {
+            Ok(bytes) => found.push(Found { file, digest: digest_of(&bytes), bytes: bytes.into() }),
+            // Renamed away between listing and reading; the next look sees it under its new name.
+            Err(ComponentError::Unreadable(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => unread.push(Unread { file, error }),
+        }
     }
-    Ok(found)
+    Ok((found, unread))
+}
+
+fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ComponentError> {
+    let file = std::fs::File::open(path).map_err(ComponentError::Unreadable)?;
+    let size = file.metadata().map_err(ComponentError::Unreadable)?.len();
+    let too_large =
+        |size: u64| ComponentError::TooLarge { size: usize::try_from(size).unwrap_or(usize::MAX), limit };
+    if size > limit as u64 {
+        return Err(too_large(size));
+    }
+    let mut bytes = Vec::new();
+    // It may have grown since.
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(ComponentError::Unreadable)?;
+    if bytes.len() > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
 fn component_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -45,15 +71,36 @@ fn component_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// What changes about a file when its content may have. Builds that give every file the same time, and copies that keep
+/// it, make size and modification time alone say too little.
+#[derive(PartialEq, Eq)]
+struct Look {
+    size_bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    inode: u64,
+}
+
+impl Look {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            size_bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+}
+
 /// A cheap picture of what lies where, to notice changes by polling.
-fn picture(paths: &[PathBuf]) -> BTreeMap<PathBuf, (u64, Option<std::time::SystemTime>)> {
+fn picture(paths: &[PathBuf]) -> BTreeMap<PathBuf, Look> {
     let mut picture = BTreeMap::new();
     for path in paths {
         let files =
             if path.is_dir() { component_files(path).unwrap_or_default() } else { vec![path.clone()] };
         for file in files {
             if let Ok(metadata) = std::fs::metadata(&file) {
-                picture.insert(file, (metadata.len(), metadata.modified().ok()));
+                picture.insert(file, Look::of(&metadata));
             }
         }
     }
@@ -65,7 +112,7 @@ fn picture(paths: &[PathBuf]) -> BTreeMap<PathBuf, (u64, Option<std::time::Syste
 pub(super) struct Watch {
     events: mpsc::Receiver<()>,
     paths: Vec<PathBuf>,
-    seen: BTreeMap<PathBuf, (u64, Option<std::time::SystemTime>)>,
+    seen: BTreeMap<PathBuf, Look>,
     poll: Duration,
     debounce: Duration,
     _watcher: Option<notify::RecommendedWatcher>,

@@ -20,7 +20,7 @@ use wasmtime_wasi::{
 };
 
 use super::{bindings::wares, instance::CallState};
-use crate::config::PluginsConfig;
+use crate::config::{LimitsConfig, PluginsConfig};
 
 /// How often running guests are interrupted to see whether their budget is spent.
 const EPOCH_TICK: Duration = Duration::from_millis(2);
@@ -87,8 +87,8 @@ fn engine_config(config: &PluginsConfig) -> Config {
         .total_memories(config.instances.saturating_mul(2))
         .total_tables(config.instances.saturating_mul(4))
         .total_core_instances(config.instances.saturating_mul(4))
-        .max_memory_size(config.limits.memory_bytes.max(MAX_MEMORY_BYTES))
-        .table_elements(MAX_TABLE_ELEMENTS)
+        .max_memory_size(config.most_memory_bytes())
+        .table_elements(LimitsConfig::MOST_TABLE_ELEMENTS as usize)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
     // The scan for written pages misses those that were swapped out, and the next guest would see what they held
     // (wasmtime#14357). Kernels without the scan do without it.
@@ -112,10 +112,6 @@ fn engine_config(config: &PluginsConfig) -> Config {
 fn swaps() -> bool {
     std::fs::read_to_string("/proc/swaps").map_or(true, |swaps| swaps.lines().count() > 1)
 }
-
-/// The most any plugin may be configured to use; the pool reserves address space for it.
-const MAX_MEMORY_BYTES: usize = 256 * 1024 * 1024;
-const MAX_TABLE_ELEMENTS: usize = 50_000;
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);

@@ -57,16 +57,24 @@ impl Generation {
         Self { id: 0, plugins: BTreeMap::new(), routes: matchit::Router::new() }
     }
 
-    /// Checks the plugins against each other and builds the route table.
+    /// Checks the plugins against each other and builds the route table. Where two claim the same, the one that comes
+    /// first in `order` has it.
     ///
     /// # Errors
     /// The first plugin that does not fit with those before it.
-    pub fn build(id: u64, plugins: BTreeMap<String, Arc<LoadedPlugin>>) -> Result<Self, GenerationError> {
+    pub fn build(
+        id: u64,
+        plugins: BTreeMap<String, Arc<LoadedPlugin>>,
+        order: &[String],
+    ) -> Result<Self, GenerationError> {
+        let ordered: Vec<(&String, &Arc<LoadedPlugin>)> =
+            order.iter().filter_map(|id| plugins.get_key_value(id)).collect();
         let mut operations: BTreeMap<String, String> = BTreeMap::new();
         let mut schemas: BTreeMap<String, (String, Value)> = BTreeMap::new();
-        let collections = collections_of(&plugins)?;
-        let mut paths: BTreeMap<String, Vec<Arc<RouteEntry>>> = BTreeMap::new();
-        for (name, plugin) in &plugins {
+        let collections = collections_of(&ordered)?;
+        let mut paths: Vec<(String, Vec<Arc<RouteEntry>>)> = Vec::new();
+        let mut positions: BTreeMap<String, usize> = BTreeMap::new();
+        for (name, plugin) in ordered {
             let refuse = |message: String| GenerationError { plugin: name.clone(), message };
             let descriptor = &plugin.prepared.descriptor;
             for (schema, value) in &descriptor.schemas {
@@ -90,7 +98,11 @@ impl Generation {
                 }
                 let entry = route_entry(plugin, route, &descriptor.schemas, &collections)
                     .map_err(|error| refuse(format!("operation `{}`: {error}", route.operation_id)))?;
-                let entries = paths.entry(route.path.clone()).or_default();
+                let position = *positions.entry(route.path.clone()).or_insert(paths.len());
+                if position == paths.len() {
+                    paths.push((route.path.clone(), Vec::new()));
+                }
+                let (_, entries) = &mut paths[position];
                 if let Some(other) = entries.iter().find(|other| other.route.method == route.method) {
                     return Err(refuse(format!(
                         "`{} {}` is already answered by plugin `{}`",
@@ -104,6 +116,7 @@ impl Generation {
         }
         let mut routes = matchit::Router::new();
         for (path, entries) in paths {
+            // In the order of the plugins: of two paths that conflict, the later one's plugin gives way.
             let plugin = entries.first().map(|entry| entry.plugin.id().to_owned()).unwrap_or_default();
             routes.insert(path.clone(), entries).map_err(|error| GenerationError {
                 plugin,
@@ -133,15 +146,15 @@ impl Generation {
 }
 
 fn collections_of(
-    plugins: &BTreeMap<String, Arc<LoadedPlugin>>,
+    plugins: &[(&String, &Arc<LoadedPlugin>)],
 ) -> Result<BTreeMap<String, CollectionSchema>, GenerationError> {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     let mut collections = BTreeMap::new();
-    for (name, plugin) in plugins {
+    for &(name, plugin) in plugins {
         for collection in &plugin.prepared.descriptor.collections {
             if let Some(other) = owners.insert(&collection.name, name) {
                 return Err(GenerationError {
-                    plugin: name.clone(),
+                    plugin: name.to_owned(),
                     message: format!("the collection `{}` belongs to plugin `{other}`", collection.name),
                 });
             }

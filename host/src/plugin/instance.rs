@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use store_model::Document;
-use wasmtime::{Store as WasmStore, UpdateDeadline, component::ResourceTable};
+use wasmtime::{CallHook, Store as WasmStore, UpdateDeadline, WasmBacktrace, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 use super::{
@@ -20,6 +20,10 @@ use crate::{
 
 /// Guests may ask for this much randomness at once; more has no honest use.
 const RANDOM_BYTES: u64 = 64 * 1024;
+
+/// For each call of the platform's own functions so many of the system's, such as reading a clock or printing a line,
+/// which takes a few.
+const ENTRIES_PER_CALL: u32 = 20;
 
 /// Who a call is made for, as the store and the guest see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +78,8 @@ pub(super) enum Reach {
 pub(super) struct Granted {
     pub(super) store: Store,
     pub(super) grants: Arc<Grants>,
+    /// The statuses that the route declares, for answers that go with a commit.
+    pub(super) statuses: Vec<u16>,
     pub(super) caller: Caller,
     /// Collects what belongs to the request's commits: idempotency record, audit entry, answer.
     pub(super) transaction: Transaction,
@@ -90,6 +96,8 @@ pub(super) struct CallState {
     pub(super) budget: HostBudget,
     /// The most an answer may have.
     pub(super) response_bytes: usize,
+    /// The most that may be printed.
+    log_bytes: usize,
     pub(super) denied: bool,
     pub(super) plugin: Arc<PluginName>,
     pub(super) request_id: Arc<str>,
@@ -107,6 +115,8 @@ pub(super) struct PluginName {
 /// What is left of the call's host-call and log budgets.
 pub(super) struct HostBudget {
     calls: u32,
+    /// Entries into any host function, WASI's included, which do work that is not measured as the guest's.
+    entries: u32,
     bytes: usize,
     pub(super) log_lines: u32,
     pub(super) log_bytes: usize,
@@ -114,6 +124,17 @@ pub(super) struct HostBudget {
 }
 
 impl HostBudget {
+    /// Accounts for one entry into whichever host function.
+    fn enter(&mut self) -> wasmtime::Result<()> {
+        self.entries = self.entries.checked_sub(1).ok_or_else(|| {
+            wasmtime::Error::from(Stop::new(
+                Failure::HostCalls,
+                "the call's budget of host calls is spent on the system's interfaces",
+            ))
+        })?;
+        Ok(())
+    }
+
     /// Accounts for one host call that moves `bytes`.
     pub(super) fn spend(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.spend_bytes(bytes)?;
@@ -189,12 +210,14 @@ pub(super) fn new_store(setup: CallSetup<'_>) -> WasmStore<CallState> {
         reach: setup.reach,
         budget: HostBudget {
             calls: limits.host_calls,
+            entries: limits.host_calls.saturating_mul(ENTRIES_PER_CALL),
             bytes: limits.host_call_bytes,
             log_lines: limits.log_lines,
             log_bytes: limits.log_bytes,
             log_dropped: 0,
         },
         response_bytes: limits.response_bytes,
+        log_bytes: limits.log_bytes,
         denied: false,
         plugin: setup.plugin,
         request_id: setup.request_id,
@@ -207,8 +230,9 @@ pub(super) fn new_store(setup: CallSetup<'_>) -> WasmStore<CallState> {
     store.set_hostcall_fuel(limits.host_call_bytes.max(limits.response_bytes));
     store.set_max_component_handles(limits.handles as usize);
     store.call_hook(|mut store, hook| {
-        store.data_mut().meter.on_hook(hook);
-        Ok(())
+        let state = store.data_mut();
+        state.meter.on_hook(hook);
+        if matches!(hook, CallHook::CallingHost) { state.budget.enter() } else { Ok(()) }
     });
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
@@ -229,11 +253,12 @@ pub(super) fn finish<R>(
 ) -> (CallEnd, Result<R, CallError>) {
     let state = store.data_mut();
     state.meter.pause();
+    let output_full = is_full(&state.stdout, state.log_bytes) || is_full(&state.stderr, state.log_bytes);
     let output = log_output(state);
     let result = match result {
         Err(_elapsed) => Err(CallError::new(Failure::Timeout, "the deadline passed")),
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(failure_of(&error, state.limiter.denied, output)),
+        Ok(Err(error)) => Err(failure_of(&error, state.limiter.denied, output_full, output)),
     };
     let end =
         CallEnd { cpu: state.meter.used(), memory_bytes: state.limiter.used_bytes(), denied: state.denied };
@@ -241,7 +266,12 @@ pub(super) fn finish<R>(
 }
 
 /// Names the failure behind wasmtime's error.
-fn failure_of(error: &wasmtime::Error, memory_denied: bool, output: Option<String>) -> CallError {
+fn failure_of(
+    error: &wasmtime::Error,
+    memory_denied: bool,
+    output_full: bool,
+    output: Option<String>,
+) -> CallError {
     let cause = match output {
         Some(line) => format!("{error:#}; it printed: {line}"),
         None => format!("{error:#}"),
@@ -252,13 +282,21 @@ fn failure_of(error: &wasmtime::Error, memory_denied: bool, output: Option<Strin
     if memory_denied {
         return CallError::new(Failure::Memory, cause);
     }
-    if cause.contains("write beyond capacity of MemoryOutputPipe") {
+    if cause.contains("too much data is being copied") {
+        // Without a frame of the guest's it was the answer that was being copied.
+        let within_guest = error.downcast_ref::<WasmBacktrace>().is_some();
+        return CallError::new(if within_guest { Failure::HostCalls } else { Failure::Output }, cause);
+    }
+    // A guest whose output is refused usually panics, and the panic alone does not tell why.
+    if output_full {
         return CallError::new(Failure::Log, cause);
     }
-    if cause.contains("too much data is being copied") {
-        return CallError::new(Failure::HostCalls, cause);
-    }
     CallError::new(Failure::Trap, cause)
+}
+
+/// Whether nothing more could be printed: the pipe refuses a write that it has no room for.
+fn is_full(pipe: &MemoryOutputPipe, capacity: usize) -> bool {
+    pipe.contents().len() >= capacity
 }
 
 /// Sends what the guest printed to the log, a line each within the budget, and answers the last line of its

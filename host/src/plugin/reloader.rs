@@ -19,15 +19,12 @@ use super::{
     aot::AotCache,
     call::{LoadedPlugin, PluginRuntime},
     component::{ComponentError, Prepared, prepare, validate_config},
-    directory::{self, Found, Watch},
+    directory::{self, Found, Unread, Watch},
     generation::Generation,
     grants::{Grants, GrantsError, PluginEntry, PluginsFile},
     instance::PluginName,
 };
-use crate::{
-    config::PluginsConfig,
-    store::{DeclareError, Store},
-};
+use crate::{chain::chain, config::PluginsConfig, store::DeclareError};
 
 /// Whether the directory decides, or only adds what the store has never seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,13 +207,13 @@ impl Reloader {
 
     /// One reload, again where a file looks as if it were still being written.
     async fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
-        let mut report = self.reload_once().await?;
+        let mut report = self.reload_or_tell().await?;
         for wait in TORN_RETRIES {
             if !report.refused.iter().any(|refused| refused.torn) {
                 break;
             }
             tokio::time::sleep(wait).await;
-            report = self.reload_once().await?;
+            report = self.reload_or_tell().await?;
         }
         for refused in &report.refused {
             tracing::warn!(
@@ -233,18 +230,36 @@ impl Reloader {
         Ok(report)
     }
 
+    /// One look. What keeps it from beginning is in the report as well, where operators look for it.
+    async fn reload_or_tell(&mut self) -> Result<ReloadReport, ReloadError> {
+        let result = self.reload_once().await;
+        if let Err(error) = &result {
+            let generation = self.current.load().id;
+            let refused = Refused {
+                source: "reload".to_owned(),
+                reason: chain(error),
+                still_serving: generation > 0,
+                torn: false,
+            };
+            self.report.store(Arc::new(ReloadReport { generation, swapped: false, refused: vec![refused] }));
+        }
+        result
+    }
+
     async fn reload_once(&mut self) -> Result<ReloadReport, ReloadError> {
         let file = PluginsFile::read(&self.config.grants)?;
         let running = self.current.load_full();
         let active = active_set::read(&self.runtime.store).await?;
         let mut refused = Vec::new();
         let candidates = self.candidates(&active, &mut refused).await?;
-        let mut chosen = self.choose(candidates, &active, &mut refused).await?;
+        let chosen = self.choose(candidates, &active, &mut refused).await?;
+        let order = order(&chosen, &active);
+        let looked = Looked { file: &file, running: &running, active: &active };
         let mut plugins: BTreeMap<String, Arc<LoadedPlugin>> = BTreeMap::new();
         let mut fresh: Vec<(String, Arc<[u8]>)> = Vec::new();
         let mut files: BTreeMap<String, String> =
             active.iter().map(|plugin| (plugin.id.clone(), plugin.source.clone())).collect();
-        for (id, candidate) in std::mem::take(&mut chosen) {
+        for (id, candidate) in chosen {
             let entry = file.entry(&id);
             if !entry.enabled {
                 continue;
@@ -260,18 +275,19 @@ impl Reloader {
                     plugins.insert(id, plugin);
                 }
                 Err(reason) => {
-                    self.fall_back(&id, candidate.source, reason, &running, &mut plugins, &mut refused)
+                    let left_out = LeftOut { id, digest: None, source: candidate.source, reason };
+                    self.fall_back(left_out, &looked, &mut plugins, &mut refused).await?;
                 }
             }
         }
-        let generation = self.fit(running.id + 1, plugins, &running, &mut refused);
+        let generation = self.fit(plugins, &order, &looked, &mut refused).await?;
         let swapped = !same(&running, &generation);
         // Only what is active: a component that the store knows is taken for one that was active before.
         let is_active = |digest: &String| generation.plugins.values().any(|it| it.prepared.digest == *digest);
         for (digest, bytes) in fresh.into_iter().filter(|(digest, _)| is_active(digest)) {
             active_set::put_component(&self.runtime.store, &digest, &bytes).await?;
         }
-        let set = describe(&generation, &files);
+        let set = self.active_set(&generation, &files, &active, &order);
         if set != active {
             active_set::write(&self.runtime.store, &set).await?;
         }
@@ -296,12 +312,12 @@ impl Reloader {
         active: &[ActivePlugin],
         refused: &mut Vec<Refused>,
     ) -> Result<Vec<Candidate>, ReloadError> {
-        let dir = self.config.dir.clone();
-        let scanned = tokio::task::spawn_blocking(move || directory::scan(&dir)).await;
-        let found: Vec<Found> = match scanned {
+        let (dir, limit) = (self.config.dir.clone(), self.config.max_component_bytes);
+        let scanned = tokio::task::spawn_blocking(move || directory::scan(&dir, limit)).await;
+        let (found, unread): (Vec<Found>, Vec<Unread>) = match scanned {
             Ok(Ok(found)) => found,
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound && !active.is_empty() => {
-                Vec::new()
+                (Vec::new(), Vec::new())
             }
             Ok(Err(source)) => {
                 return Err(ReloadError::Directory { directory: self.config.dir.clone(), source });
@@ -311,17 +327,22 @@ impl Reloader {
                 return Err(ReloadError::Directory { directory: self.config.dir.clone(), source });
             }
         };
+        refused.extend(unread.into_iter().map(|Unread { file, error }| Refused {
+            source: file,
+            reason: error.to_string(),
+            still_serving: false,
+            torn: false,
+        }));
         let digests: Vec<String> = found.iter().map(|found| found.digest.clone()).collect();
         let known = active_set::known(&self.runtime.store, &digests).await?;
         let mut candidates = Vec::new();
         for found in found {
             let is_active = active.iter().any(|plugin| plugin.digest == found.digest);
             if self.policy == DirectoryPolicy::Proposes && known.contains(&found.digest) && !is_active {
-                tracing::info!("`{}` was active before and is not activated again", found.file.display());
+                tracing::info!("`{}` was active before and is not activated again", found.file);
                 continue;
             }
-            let source =
-                found.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let source = found.file;
             match self.prepare(&found.digest, found.bytes.clone()).await {
                 Ok(prepared) => {
                     let bytes = (!known.contains(&found.digest)).then_some(found.bytes);
@@ -436,8 +457,8 @@ impl Reloader {
         }
     }
 
-    /// Grants, configures and limits a prepared component, and makes its collections. An unchanged plugin is taken over
-    /// from the running generation with its permits and its breaker.
+    /// Grants, configures and limits a prepared component. An unchanged plugin is taken over from the running generation
+    /// with its permits and its breaker.
     async fn load(
         &self,
         prepared: &Arc<Prepared>,
@@ -447,6 +468,7 @@ impl Reloader {
         let descriptor = &prepared.descriptor;
         let grants = Grants::resolve(descriptor, entry).map_err(|error| error.to_string())?;
         let limits = entry.limits.over(&self.config.limits);
+        limits.check_for_plugin(self.config.most_memory_bytes())?;
         let config = serde_json::to_vec(&entry.config).map_err(|error| error.to_string())?;
         let config_digest = blake3::hash(&config).to_hex().to_string();
         if let Some(plugin) = running.plugins.get(&descriptor.id)
@@ -461,7 +483,6 @@ impl Reloader {
         validate_config(&self.runtime, prepared, &config)
             .await
             .map_err(|error| format!("its configuration in the plugins file is refused: {error}"))?;
-        declare(&self.runtime.store, prepared).await?;
         Ok(Arc::new(LoadedPlugin {
             prepared: prepared.clone(),
             grants: Arc::new(grants),
@@ -478,53 +499,123 @@ impl Reloader {
         }))
     }
 
-    /// Keeps the running version of a plugin whose candidate is refused.
-    fn fall_back(
-        &self,
-        id: &str,
-        source: String,
-        reason: String,
-        running: &Generation,
+    /// Refuses a candidate and puts the earlier version of its plugin in its place: the running one, or at start the
+    /// one that was active.
+    async fn fall_back(
+        &mut self,
+        left_out: LeftOut,
+        looked: &Looked<'_>,
         plugins: &mut BTreeMap<String, Arc<LoadedPlugin>>,
         refused: &mut Vec<Refused>,
-    ) {
-        let earlier = running.plugins.get(id);
+    ) -> Result<(), ReloadError> {
+        let LeftOut { id, digest, source, reason } = left_out;
+        let differs = |earlier: &str| digest.as_deref() != Some(earlier);
+        let mut earlier = looked.running.plugins.get(&id).filter(|it| differs(&it.prepared.digest)).cloned();
+        if earlier.is_none()
+            && let Some(stored) = looked.active.iter().find(|it| it.id == id && differs(&it.digest))
+            && let Some(Ok(prepared)) = self.stored_component(&stored.digest).await?
+        {
+            earlier = self.load(&prepared, &looked.file.entry(&id), looked.running).await.ok();
+        }
         refused.push(Refused { source, reason, still_serving: earlier.is_some(), torn: false });
-        if let Some(earlier) = earlier {
-            plugins.insert(id.to_owned(), earlier.clone());
+        match earlier {
+            Some(earlier) => plugins.insert(id, earlier),
+            None => plugins.remove(&id),
+        };
+        Ok(())
+    }
+
+    /// Builds the generation and makes its collections, leaving out what does not fit with the rest: first by its
+    /// earlier version, then wholly. Collections are made last, so that a plugin that is refused changes none.
+    async fn fit(
+        &mut self,
+        mut plugins: BTreeMap<String, Arc<LoadedPlugin>>,
+        order: &[String],
+        looked: &Looked<'_>,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Generation, ReloadError> {
+        loop {
+            let (id, reason) = match Generation::build(looked.running.id + 1, plugins.clone(), order) {
+                Ok(generation) => match self.declare(&generation, looked.running).await {
+                    Ok(()) => return Ok(generation),
+                    Err(refusal) => refusal,
+                },
+                Err(error) => (error.plugin, error.message),
+            };
+            let Some(plugin) = plugins.get(&id) else { return Ok(Generation::empty()) };
+            let digest = Some(plugin.prepared.digest.clone());
+            let left_out = LeftOut { source: id.clone(), id, digest, reason };
+            self.fall_back(left_out, looked, &mut plugins, refused).await?;
         }
     }
 
-    /// Builds the generation, leaving out what does not fit with the rest: first by its running version, then wholly.
-    fn fit(
-        &self,
-        id: u64,
-        mut plugins: BTreeMap<String, Arc<LoadedPlugin>>,
-        running: &Generation,
-        refused: &mut Vec<Refused>,
-    ) -> Generation {
-        loop {
-            match Generation::build(id, plugins.clone()) {
-                Ok(generation) => return generation,
-                Err(error) => {
-                    let Some(left_out) = plugins.remove(&error.plugin) else { return Generation::empty() };
-                    let earlier = running
-                        .plugins
-                        .get(&error.plugin)
-                        .filter(|earlier| earlier.prepared.digest != left_out.prepared.digest);
-                    refused.push(Refused {
-                        source: error.plugin.clone(),
-                        reason: error.message,
-                        still_serving: earlier.is_some(),
-                        torn: false,
-                    });
-                    if let Some(earlier) = earlier {
-                        plugins.insert(error.plugin, earlier.clone());
-                    }
-                }
+    /// Makes the collections of plugins that are not running yet.
+    async fn declare(&self, generation: &Generation, running: &Generation) -> Result<(), (String, String)> {
+        for (id, plugin) in &generation.plugins {
+            if running.plugins.get(id).is_some_and(|it| it.prepared.digest == plugin.prepared.digest) {
+                continue;
             }
+            let collections = plugin.prepared.descriptor.collections.clone();
+            let refusal = match self.runtime.store.collections_declare(collections).await {
+                Ok(()) => continue,
+                Err(DeclareError::Refused(refused)) => format!("its collections are refused: {refused}"),
+                Err(DeclareError::Unavailable(error)) => {
+                    format!("its collections could not be made: {error}")
+                }
+            };
+            return Err((id.clone(), refusal));
         }
+        Ok(())
     }
+
+    /// What the store remembers: what serves, and what was active and is only switched off or refused for now, so that
+    /// it comes back when the plugins file is repaired.
+    fn active_set(
+        &self,
+        generation: &Generation,
+        files: &BTreeMap<String, String>,
+        active: &[ActivePlugin],
+        order: &[String],
+    ) -> Vec<ActivePlugin> {
+        let mut set = describe(generation, files);
+        let stays = |plugin: &&ActivePlugin| {
+            !generation.plugins.contains_key(&plugin.id)
+                && (self.policy == DirectoryPolicy::Proposes || order.contains(&plugin.id))
+        };
+        set.extend(active.iter().filter(stays).cloned());
+        set.sort_by(|a, b| a.id.cmp(&b.id));
+        set
+    }
+}
+
+/// What a reload starts from.
+struct Looked<'r> {
+    file: &'r PluginsFile,
+    running: &'r Generation,
+    active: &'r [ActivePlugin],
+}
+
+/// A plugin that is not taken into the generation.
+struct LeftOut {
+    id: String,
+    /// The component, when its earlier version must be another one.
+    digest: Option<String>,
+    source: String,
+    reason: String,
+}
+
+/// Plugins in the order in which they have what they claim: those that are active, then their new versions, then
+/// newcomers. A newcomer takes nothing away, whatever its name.
+fn order(chosen: &BTreeMap<String, Candidate>, active: &[ActivePlugin]) -> Vec<String> {
+    let rank = |id: &String, candidate: &Candidate| match active.iter().find(|plugin| plugin.id == *id) {
+        Some(plugin) if plugin.digest == candidate.prepared.digest => 0,
+        Some(_) => 1,
+        None => 2,
+    };
+    let mut ranked: Vec<(u8, &String)> =
+        chosen.iter().map(|(id, candidate)| (rank(id, candidate), id)).collect();
+    ranked.sort();
+    ranked.into_iter().map(|(_, id)| id.clone()).collect()
 }
 
 fn check_config(descriptor: &super::descriptor::Descriptor, config: &toml::Table) -> Result<(), String> {
@@ -545,14 +636,6 @@ fn check_config(descriptor: &super::descriptor::Descriptor, config: &toml::Table
             "its configuration in the plugins file does not fit at `{}`: {error}",
             error.instance_path()
         )),
-    }
-}
-
-async fn declare(store: &Store, prepared: &Prepared) -> Result<(), String> {
-    match store.collections_declare(prepared.descriptor.collections.clone()).await {
-        Ok(()) => Ok(()),
-        Err(DeclareError::Refused(refused)) => Err(format!("its collections are refused: {refused}")),
-        Err(DeclareError::Unavailable(error)) => Err(format!("its collections could not be made: {error}")),
     }
 }
 

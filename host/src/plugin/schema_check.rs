@@ -1,5 +1,7 @@
 //! Checking requests against the schemas that a plugin declares, before a guest runs.
 
+use std::collections::HashMap;
+
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value};
 
@@ -51,7 +53,88 @@ fn rooted(schema: &Value, named: &Map<String, Value>) -> Value {
     Value::Object(root)
 }
 
+/// Most steps that checking one place of a value may take, over all that a schema refers to. An honest schema takes a
+/// few dozen; one that refers to itself twice at every step would take a worker for good.
+const STEPS: usize = 10_000;
+
+/// Deepest chain of schemas for one place of a value.
+const STEPS_DEPTH: usize = 200;
+
+/// Refuses references that lead in a circle without going deeper into the value, or to too many others: both would
+/// never end, or as good as never, when a value is checked.
+struct References<'s> {
+    root: &'s Value,
+    /// Steps behind each reference; none while they are being counted.
+    counted: HashMap<&'s str, Option<usize>>,
+    depth: usize,
+}
+
+impl<'s> References<'s> {
+    /// Counts from everywhere in a schema.
+    fn check(&mut self, schema: &'s Value) -> Result<(), String> {
+        self.steps(schema)?;
+        match schema {
+            Value::Object(members) => members.values().try_for_each(|member| self.check(member)),
+            Value::Array(elements) => elements.iter().try_for_each(|element| self.check(element)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The steps for one place of a value.
+    fn steps(&mut self, schema: &'s Value) -> Result<usize, String> {
+        let Value::Object(members) = schema else { return Ok(1) };
+        self.depth += 1;
+        if self.depth > STEPS_DEPTH {
+            return Err(format!("the schema refers deeper than {STEPS_DEPTH} others"));
+        }
+        let mut steps = 1_usize;
+        for (name, member) in members {
+            let more = match (name.as_str(), member) {
+                ("$ref", Value::String(reference)) => self.behind(reference)?,
+                (
+                    "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef",
+                    Value::String(_),
+                ) => {
+                    return Err(format!(
+                        "the schema uses `{name}`, which is not supported: use `$ref` alone"
+                    ));
+                }
+                ("allOf" | "anyOf" | "oneOf", Value::Array(branches)) => self.sum(branches.iter())?,
+                ("dependentSchemas", Value::Object(branches)) => self.sum(branches.values())?,
+                ("not" | "if" | "then" | "else", branch) => self.steps(branch)?,
+                _ => 0,
+            };
+            steps = steps.saturating_add(more);
+        }
+        if steps > STEPS {
+            return Err(format!("the schema takes more than {STEPS} steps: it refers to too many others"));
+        }
+        self.depth -= 1;
+        Ok(steps)
+    }
+
+    fn sum(&mut self, mut branches: impl Iterator<Item = &'s Value>) -> Result<usize, String> {
+        branches.try_fold(0_usize, |sum, branch| Ok(sum.saturating_add(self.steps(branch)?)))
+    }
+
+    fn behind(&mut self, reference: &'s str) -> Result<usize, String> {
+        match self.counted.get(reference) {
+            Some(Some(steps)) => return Ok(*steps),
+            Some(None) => return Err(format!("the schema goes in a circle through `{reference}`")),
+            None => {}
+        }
+        // What is not there is found by compiling.
+        let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+        let Some(target) = target else { return Ok(1) };
+        self.counted.insert(reference, None);
+        let steps = self.steps(target)?;
+        self.counted.insert(reference, Some(steps));
+        Ok(steps)
+    }
+}
+
 fn compile(schema: &Value) -> Result<Validator, String> {
+    References { root: schema, counted: HashMap::new(), depth: 0 }.check(schema)?;
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)

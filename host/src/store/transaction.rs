@@ -79,6 +79,8 @@ struct State {
     conflicted: bool,
     superseded: bool,
     last: Option<InFlight>,
+    /// What the last commit that went through answers, when it carried an answer.
+    answered: Option<Answer>,
 }
 
 struct InFlight {
@@ -119,7 +121,7 @@ impl Transaction {
         let own = writes.len();
         let writes = self.complete_writes(store, writes, &events, answer.as_ref());
         let (sender, mut result) = watch::channel(None);
-        self.state().last = Some(InFlight { result: result.clone(), answer });
+        self.state().last = Some(InFlight { result: result.clone(), answer: answer.clone() });
         let store = store.clone();
         // Detached: whoever stops waiting, the commit goes on and its result is kept.
         tokio::spawn(async move {
@@ -127,7 +129,7 @@ impl Transaction {
             sender.send_replace(Some(Arc::new(outcome)));
         });
         let outcome = wait(&mut result).await;
-        self.conclude(own, &outcome);
+        self.conclude(own, &outcome, answer.as_ref());
         match outcome.as_ref() {
             Ok(documents) => Ok(documents.iter().take(own).cloned().collect()),
             Err(CommitError::Refused(refused)) if refused.write >= own => {
@@ -140,14 +142,11 @@ impl Transaction {
     /// Waits for a commit that is still under way and answers what the request's last commit answers.
     pub async fn settle(&self) -> Settled {
         let waiting = self.state().last.as_ref().map(|last| (last.result.clone(), last.answer.clone()));
-        let Some((mut result, answer)) = waiting else { return self.settled(None) };
-        let outcome = wait(&mut result).await;
-        self.conclude(usize::MAX, &outcome);
-        let answer = match (outcome.as_ref(), answer) {
-            (Ok(documents), Some(plan)) => Some(resolve(&plan, documents)),
-            _ => None,
-        };
-        self.settled(answer)
+        if let Some((mut result, answer)) = waiting {
+            let outcome = wait(&mut result).await;
+            self.conclude(usize::MAX, &outcome, answer.as_ref());
+        }
+        self.settled()
     }
 
     /// Forgets a conflict, before the handler runs again.
@@ -155,6 +154,7 @@ impl Transaction {
         let mut state = self.state();
         state.conflicted = false;
         state.last = None;
+        state.answered = None;
     }
 
     /// Stores the answer of a request whose commits carried none, so that a repeat gets it.
@@ -173,23 +173,25 @@ impl Transaction {
         store.commit(vec![write]).await.map(drop)
     }
 
-    fn settled(&self, answer: Option<Answer>) -> Settled {
+    fn settled(&self) -> Settled {
         let state = self.state();
         Settled {
-            answer,
+            answer: state.answered.clone(),
             committed: state.committed,
             conflicted: state.conflicted && !state.committed,
             superseded: state.superseded,
         }
     }
 
-    /// Remembers what a commit's result means for the request.
-    fn conclude(&self, own: usize, outcome: &CommitResult) {
+    /// Remembers what a commit's result means for the request. A commit that is refused takes nothing back: the answer
+    /// of the one before it is stored and counts.
+    fn conclude(&self, own: usize, outcome: &CommitResult, answer: Option<&AnswerPlan>) {
         let mut state = self.state();
         match outcome.as_ref() {
             Ok(documents) => {
                 state.committed = true;
                 state.conflicted = false;
+                state.answered = answer.map(|plan| resolve(plan, documents));
                 if self.about.idempotency.is_some() {
                     // The record is the last write.
                     state.record_version =
@@ -246,7 +248,7 @@ impl Transaction {
 /// How a request's commits ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settled {
-    /// The answer that went with the last commit, if it went through.
+    /// The answer that went with the last commit that went through.
     pub answer: Option<Answer>,
     pub committed: bool,
     /// The last commit met a version or guard conflict and none went through: the handler may run again.

@@ -172,7 +172,10 @@ impl Host for CallState {
         events: Vec<store::Event>,
         answer: Option<store::Answer>,
     ) -> Answered<Vec<Option<store::Document>>> {
-        self.budget.spend(writes.iter().map(write_bytes).sum())?;
+        let bytes = writes.iter().map(write_bytes).sum::<usize>()
+            + events.iter().map(event_bytes).sum::<usize>()
+            + answer.as_ref().and_then(|it| it.body.as_ref()).map_or(0, content_bytes);
+        self.budget.spend(bytes)?;
         let response_bytes = self.response_bytes;
         let granted = self.granted()?;
         if writes.len() > BATCH || events.len() > EVENTS {
@@ -270,7 +273,7 @@ fn prepare(
         .collect::<Result<Vec<_>, store::Error>>()?;
     let answer = match answer {
         Some(answer) => {
-            check_answer(&answer, response_bytes).map_err(Prepare::Stop)?;
+            check_answer(&answer, &granted.statuses, response_bytes).map_err(Prepare::Stop)?;
             Some(AnswerPlan {
                 status: answer.status,
                 headers: answer.headers,
@@ -284,17 +287,15 @@ fn prepare(
 }
 
 /// An answer is checked before its commit: what is stored must be fit to be sent.
-fn check_answer(answer: &store::Answer, response_bytes: usize) -> Result<(), Stop> {
+fn check_answer(answer: &store::Answer, statuses: &[u16], response_bytes: usize) -> Result<(), Stop> {
     let stop = |cause: &str| Stop::new(Failure::Output, cause);
-    if !(200..300).contains(&answer.status) {
-        return Err(stop("an answer's status is 200 to 299"));
+    if !statuses.contains(&answer.status) {
+        return Err(stop("the answer's status is not declared"));
     }
-    let size = match &answer.body {
-        Some(store::Content::Bytes(bytes)) => bytes.len(),
-        Some(store::Content::Document(written)) => written.overlay.as_ref().map_or(0, Vec::len),
-        None => 0,
-    };
-    if size > response_bytes {
+    if answer.status == 204 && answer.body.is_some() {
+        return Err(stop("a body with the status 204"));
+    }
+    if answer.body.as_ref().map_or(0, content_bytes) > response_bytes {
         return Err(stop("the answer is larger than the plugin's limit"));
     }
     call::check_headers(&answer.headers).map_err(|cause| stop(&cause))
@@ -391,6 +392,17 @@ fn may_write(grants: &Grants, collection: &str) -> Result<(), store::Error> {
 
 fn denied(verb: &str, collection: &str) -> store::Error {
     store::Error::Denied(format!("the plugin may not {verb} collection `{collection}`"))
+}
+
+fn content_bytes(content: &store::Content) -> usize {
+    match content {
+        store::Content::Bytes(bytes) => bytes.len(),
+        store::Content::Document(written) => written.overlay.as_ref().map_or(0, Vec::len),
+    }
+}
+
+fn event_bytes(event: &store::Event) -> usize {
+    event.topic.len() + content_bytes(&event.data)
 }
 
 fn write_bytes(write: &store::Write) -> usize {

@@ -1,0 +1,106 @@
+//! A plugin has so many calls at once, and is left alone for a while when it keeps failing.
+
+use std::time::Duration;
+
+use platform_tests::host::{TestHostBuilder, eventually};
+
+use super::hostile;
+
+fn with_one_permit(timeout_ms: u32) -> TestHostBuilder {
+    let limits = format!("[plugins.hostile.limits]\nconcurrency = 1\ntimeout_ms = {timeout_ms}\n");
+    TestHostBuilder::empty().fixture("hostile").fixture("trivial").grants(&limits).configure(|config| {
+        config.plugins.queue_timeout_ms = 20;
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_beyond_the_concurrency_is_told_to_come_back() {
+    let host = with_one_permit(3_000).start().await;
+    let client = host.anonymous();
+    let slow = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("/hostile/sleep").await }
+    });
+    eventually("the plugin is full", async || client.get("/hostile/fine").await.status == 503).await;
+    let answer = client.get("/hostile/fine").await;
+    if answer.status == 503 {
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        let problem = answer.expect_problem(503, "overloaded");
+        assert_eq!((&problem["outcome"], &problem["retryable"]), (&"overload".into(), &true.into()));
+    }
+    assert!(host.calls("hostileFine", "overload").await > 0);
+    client.get("/trivial").await.expect(200);
+    slow.await.unwrap().expect_problem(504, "plugin_timeout");
+    client.get("/hostile/fine").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_gives_its_permit_back() {
+    let host = with_one_permit(3_600_000).start().await;
+    let client = host.anonymous();
+    let slow = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("/hostile/sleep").await }
+    });
+    eventually("the plugin is full", async || client.get("/hostile/fine").await.status == 503).await;
+    slow.abort();
+    eventually("the permit is free", async || client.get("/hostile/fine").await.status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_breaker_opens_for_a_plugin_that_keeps_failing_and_closes_after_a_good_call() {
+    let host = TestHostBuilder::empty().fixture("hostile").fixture("trivial").start().await;
+    let client = host.anonymous();
+    for _ in 0..5 {
+        client.get("/hostile/fine").await.expect(200);
+        client.get("/hostile/panic").await.expect_problem(502, "plugin_failed");
+    }
+    let answer = client.get("/hostile/fine").await;
+    assert_eq!(answer.header("retry-after"), Some("30"));
+    assert_eq!(answer.expect_problem(503, "plugin_unavailable")["outcome"], "breaker_open");
+    assert_eq!(host.calls("hostileFine", "breaker_open").await, 1);
+    let state = |id: &str| {
+        let report = host.app.plugins_report();
+        let plugin = report["plugins"].as_array().unwrap().iter().find(|it| it["id"] == id).unwrap().clone();
+        plugin["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((state("hostile").as_str(), state("trivial").as_str()), ("failing", "active"));
+    client.get("/trivial").await.expect(200);
+
+    host.clock.advance(Duration::from_secs(29));
+    client.get("/hostile/fine").await.expect_problem(503, "plugin_unavailable");
+    host.clock.advance(Duration::from_secs(1));
+    client.get("/hostile/panic").await.expect_problem(502, "plugin_failed");
+    client.get("/hostile/fine").await.expect_problem(503, "plugin_unavailable");
+    host.clock.advance(Duration::from_secs(30));
+    client.get("/hostile/fine").await.expect(200);
+    client.get("/hostile/fine").await.expect(200);
+    assert_eq!(state("hostile"), "active");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_and_overload_do_not_open_the_breaker() {
+    let host = hostile()
+        .configure(|config| {
+            config.plugins.breaker.window = 5;
+            config.plugins.breaker.min_calls = 5;
+        })
+        .start()
+        .await;
+    for _ in 0..20 {
+        host.anonymous().get("/hostile/huge-problem?kind=1").await.expect_problem(404, "not_found");
+    }
+    host.anonymous().get("/hostile/fine").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_plugin_does_not_inherit_an_open_breaker() {
+    let host = TestHostBuilder::empty().fixture("hostile").start().await;
+    for _ in 0..10 {
+        host.anonymous().get("/hostile/panic").await.expect_problem(502, "plugin_failed");
+    }
+    host.anonymous().get("/hostile/fine").await.expect_problem(503, "plugin_unavailable");
+    // What the operator changes is another plugin as far as the breaker is concerned.
+    host.grant("[plugins.hostile.limits]\ntimeout_ms = 4000\n").await;
+    host.anonymous().get("/hostile/fine").await.expect(200);
+}
