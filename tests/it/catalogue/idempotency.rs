@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use hyper::Method;
 use platform_tests::{
     client::{Answer, Client, Draft},
@@ -161,11 +161,13 @@ async fn duplicates_at_once_do_the_work_once() {
     let admin = host.admin().await;
     let keys = KEYS.get();
     let requests = (0..keys * DUPLICATES.get()).map(|number| {
-        let (admin, key) = (&admin, number % keys);
+        let (admin, key) = (&admin, number / DUPLICATES.get());
         async move { (key, create(admin, &format!("key-{key}"), &product("Cup", &format!("S{key}"))).await) }
     });
     let mut first = vec![None; keys as usize];
-    for (key, answer) in join_all(requests).await {
+    // Those of one key together, and no more than a process may have connections.
+    let answers: Vec<_> = stream::iter(requests).buffer_unordered(400).collect().await;
+    for (key, answer) in answers {
         if answer.status == 201 {
             let text = answer.text();
             let seen = first[key as usize].get_or_insert_with(|| text.clone());
