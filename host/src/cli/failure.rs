@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
-use crate::{config::ConfigError, control::ControlError, identity::AccountError, store::OpenError};
+use crate::{
+    chain::chain, config::ConfigError, control::ControlError, identity::AccountError, store::OpenError,
+};
 
 /// A cause and the next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,21 +29,6 @@ impl Failure {
     pub(super) fn of(error: &dyn Error, next_step: impl Into<String>) -> Self {
         Self::new(chain(error), next_step)
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        // Some errors repeat their cause.
-        if !text.ends_with(&message) {
-            text = format!("{text}: {message}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 impl From<ConfigError> for Failure {

@@ -5,11 +5,9 @@ use std::{fmt::Write, process::ExitCode, sync::Arc};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{
-    Application, Failure, Output, arguments::ServeArguments, failure::chain, seed::seed_if_empty,
-    signals::Stop,
-};
+use super::{Application, Failure, Output, arguments::ServeArguments, seed::seed_if_empty, signals::Stop};
 use crate::{
+    chain::chain,
     clock::Clock,
     config::{Config, ServerConfig},
     control::{

@@ -6,7 +6,8 @@ use tokio::{net::TcpListener, process::Command};
 
 use super::Finding;
 use crate::{
-    cli::{Failure, failure::chain},
+    chain::chain,
+    cli::Failure,
     clock::Clock,
     store::{Store, StoreConfig},
 };
