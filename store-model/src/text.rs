@@ -19,6 +19,9 @@ pub const DOCUMENT_TOKENS: usize = 1000;
 pub const TOKEN_CHARS: usize = 40;
 /// Most words of a query.
 pub const QUERY_WORDS: usize = 16;
+/// How often a whole word counts against one that only starts with what was typed, so that `tea` finds teapots, but
+/// tea first.
+pub const WHOLE_WORD: i64 = 2;
 
 /// The words of a text, folded, in order of occurrence.
 pub fn words(text: &str) -> Vec<String> {
@@ -85,20 +88,20 @@ impl TextQuery {
         self.len() == 0
     }
 
-    /// The rank of a document with these tokens: the sum over the words of the best weight that matches.
-    /// `None` when a word does not occur.
+    /// The rank of a document with these tokens: the sum over the words of the best weight that matches, a whole word
+    /// counting [`WHOLE_WORD`] times. `None` when a word does not occur.
     pub fn rank(&self, tokens: &BTreeMap<String, u32>) -> Option<i64> {
         let mut rank = 0;
         for word in &self.exact {
-            rank += i64::from(*tokens.get(word)?);
+            rank += i64::from(*tokens.get(word)?) * WHOLE_WORD;
         }
         if let Some(prefix) = &self.prefix {
             let best = tokens
                 .range(prefix.clone()..)
                 .take_while(|(token, _)| token.starts_with(prefix.as_str()))
-                .map(|(_, weight)| *weight)
+                .map(|(token, weight)| i64::from(*weight) * if token == prefix { WHOLE_WORD } else { 1 })
                 .max()?;
-            rank += i64::from(best);
+            rank += best;
         }
         Some(rank)
     }
@@ -147,9 +150,10 @@ mod tests {
         assert_eq!(tokens.get("red"), Some(&10));
         assert_eq!(tokens.get("leather"), Some(&3));
         assert_eq!(tokens.len(), 3);
-        assert_eq!(TextQuery::parse("red sh").rank(&tokens), Some(20));
+        assert_eq!(TextQuery::parse("red sh").rank(&tokens), Some(30));
+        assert_eq!(TextQuery::parse("red shoe").rank(&tokens), Some(40));
         assert_eq!(TextQuery::parse("sh red").rank(&tokens), None);
-        assert_eq!(TextQuery::parse("red red").rank(&tokens), Some(20));
+        assert_eq!(TextQuery::parse("red red").rank(&tokens), Some(40));
         assert_eq!(TextQuery::parse("").rank(&tokens), Some(0));
     }
 

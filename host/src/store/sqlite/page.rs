@@ -4,7 +4,7 @@ use rusqlite::{Connection, types::Value as SqlValue};
 use store_model::{
     Direction, Document, Filter, Page, Query, Scalar, Scope, cursor,
     order::OrderKey,
-    text::{TextQuery, prefix_successor},
+    text::{TextQuery, WHOLE_WORD, prefix_successor},
     validate::PreparedQuery,
 };
 
@@ -148,13 +148,17 @@ fn push_ranks(sql: &mut Sql, table: &Table, text: &TextQuery) {
     let tokens = table.tokens();
     sql.push("SELECT doc, SUM(weight) AS rank FROM (");
     for word in &text.exact {
-        sql.push(&format!("SELECT doc, weight FROM {tokens} WHERE token = "));
+        sql.push(&format!("SELECT doc, weight * {WHOLE_WORD} AS weight FROM {tokens} WHERE token = "));
         sql.bind(SqlValue::Text(word.clone()));
         sql.push(" UNION ALL ");
     }
     match &text.prefix {
         Some(prefix) => {
-            sql.push(&format!("SELECT doc, MAX(weight) AS weight FROM {tokens} WHERE token >= "));
+            sql.push("SELECT doc, MAX(CASE WHEN token = ");
+            sql.bind(SqlValue::Text(prefix.clone()));
+            sql.push(&format!(
+                " THEN weight * {WHOLE_WORD} ELSE weight END) AS weight FROM {tokens} WHERE token >= "
+            ));
             sql.bind(SqlValue::Text(prefix.clone()));
             if let Some(end) = prefix_successor(prefix) {
                 sql.push(" AND token < ");

@@ -9,7 +9,12 @@ use store_model::{CollectionSchema, Filter, Query, QueryError, SortKey};
 
 use super::{THINGS, fill, ids, open};
 
-laws!(every_word_matches_and_the_last_is_a_prefix, better_fields_rank_first, tokens_follow_the_document);
+laws!(
+    every_word_matches_and_the_last_is_a_prefix,
+    better_fields_rank_first,
+    a_whole_word_counts_more_than_a_beginning,
+    tokens_follow_the_document,
+);
 
 fn search(text: &str) -> Query {
     Query { text: Some(text.to_owned()), ..Query::default() }
@@ -52,7 +57,7 @@ async fn better_fields_rank_first<B: SuiteBackend>(backend: &B) {
     .await;
     assert_eq!(ids(&store, &search("red")).await, ["b", "e", "d", "a", "c"]);
     let whole = ids(&store, &search("red sho")).await;
-    assert_eq!(whole, ["b", "c", "e", "d"]);
+    assert_eq!(whole, ["b", "e", "c", "d"]);
     for limit in 1..4 {
         let mut query = Query { limit, ..search("red sho") };
         let mut all = Vec::new();
@@ -68,6 +73,21 @@ async fn better_fields_rank_first<B: SuiteBackend>(backend: &B) {
     }
     let by_id = Query { sort: vec![SortKey::descending("id")], ..search("red") };
     assert_eq!(ids(&store, &by_id).await, ["e", "d", "c", "b", "a"]);
+}
+
+async fn a_whole_word_counts_more_than_a_beginning<B: SuiteBackend>(backend: &B) {
+    let store = open(backend).await;
+    fill(
+        &store,
+        &[
+            ("a", json!({"name": "teak stool"})),
+            ("b", json!({"name": "green tea"})),
+            ("c", json!({"name": "team"})),
+        ],
+    )
+    .await;
+    assert_eq!(ids(&store, &search("tea")).await, ["b", "a", "c"]);
+    assert_eq!(ids(&store, &search("te")).await, ["a", "b", "c"]);
 }
 
 async fn tokens_follow_the_document<B: SuiteBackend>(backend: &B) {
