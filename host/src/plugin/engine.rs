@@ -31,6 +31,9 @@ const WASM_STACK_BYTES: usize = 512 * 1024;
 const KEEP_RESIDENT_SCANNED_BYTES: usize = 2 * 1024 * 1024;
 /// The same where all of it has to be reset, written or not.
 const KEEP_RESIDENT_BYTES: usize = 64 * 1024;
+/// What stays resident of a freed table. Giving its pages back would interrupt every core, and every call would fault
+/// them in again; a plugin's tables have a few kilobytes.
+const KEEP_RESIDENT_TABLE_BYTES: usize = 32 * 1024;
 
 /// Shared by all plugins; cheap to clone.
 #[derive(Clone)]
@@ -89,7 +92,8 @@ fn engine_config(config: &PluginsConfig) -> Config {
         .total_core_instances(config.instances.saturating_mul(4))
         .max_memory_size(config.most_memory_bytes())
         .table_elements(LimitsConfig::MOST_TABLE_ELEMENTS as usize)
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_RESIDENT_TABLE_BYTES);
     // The scan for written pages misses those that were swapped out, and the next guest would see what they held
     // (wasmtime#14357). Kernels without the scan do without it.
     if !swaps() {
