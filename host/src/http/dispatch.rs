@@ -100,6 +100,10 @@ async fn answer(
         anonymous,
         replayed,
     };
+    let replay = |answer: Answer| match answer.body {
+        Some(document) if answer.status >= 400 => Err(ApiError::replayed(&document)),
+        _ => Ok(shape(answer.into(), true)),
+    };
     let key = idempotency::key(app, entry, headers, full_path, original_body, &request.caller)?;
     let _in_flight: Option<InFlight> = match &key {
         Some(key) => Some(app.in_flight().enter(key)?),
@@ -108,7 +112,7 @@ async fn answer(
     let key = match key {
         Some(key) => match idempotency::look_up(app, key).await? {
             idempotency::Known::New(key) => Some(key),
-            idempotency::Known::Answered(answer) => return Ok(shape(answer.into(), true)),
+            idempotency::Known::Answered(answer) => return replay(answer),
         },
         None => None,
     };
@@ -134,10 +138,18 @@ async fn answer(
             }
             Ok(shape(response, false))
         }
-        Handled::Problem(problem) => Err(problem.into()),
+        Handled::Problem(problem) => {
+            let error = ApiError::from(problem);
+            // Only if an earlier commit of the request left its record running: what wrote nothing is not stored.
+            let (status, document) = error.clone().into_document(full_path, request_id);
+            let answer =
+                Answer { status, headers: Vec::new(), body: Some(document.to_string()), version: None };
+            transaction.record_answer(app.store(), &answer).await?;
+            Err(error)
+        }
         Handled::Superseded => match key {
             Some(key) => match idempotency::look_up(app, key).await? {
-                idempotency::Known::Answered(answer) => Ok(shape(answer.into(), true)),
+                idempotency::Known::Answered(answer) => replay(answer),
                 idempotency::Known::New(_) => Err(ApiError::new("conflict", "The request met another one.")),
             },
             None => Err(ApiError::new("conflict", "The request met another one.")),

@@ -35,6 +35,9 @@ pub(crate) struct FieldProblem {
     pub(crate) message: String,
 }
 
+/// Members of a problem document that follow from its code and its request.
+const DOCUMENT_MEMBERS: &[&str] = &["type", "title", "status", "instance", "requestId", "retryable"];
+
 impl ApiError {
     /// An error of the closed list; an unknown code is an internal error.
     pub(crate) fn new(code: &str, detail: impl Into<String>) -> Self {
@@ -105,6 +108,31 @@ impl ApiError {
     /// The status and the problem document of a request of the host's own.
     pub(crate) fn into_document(self, instance: &str, request_id: &str) -> (u16, Value) {
         (self.code.status, self.document(instance, request_id))
+    }
+
+    /// The error behind a problem document that was stored as a request's answer.
+    pub(super) fn replayed(document: &str) -> Self {
+        let mut members: Map<String, Value> = serde_json::from_str(document).unwrap_or_default();
+        let mut text = |name: &str| match members.remove(name) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let mut error = Self::new(&text("code"), "");
+        error.detail = Some(text("detail")).filter(|detail| !detail.is_empty());
+        if let Some(Value::Array(errors)) = members.remove("errors") {
+            let text = |error: &Value, name: &str| error[name].as_str().unwrap_or_default().to_owned();
+            error.errors = errors
+                .iter()
+                .map(|it| FieldProblem {
+                    pointer: text(it, "pointer"),
+                    code: text(it, "code"),
+                    message: text(it, "message"),
+                })
+                .collect();
+        }
+        members.retain(|name, _| !DOCUMENT_MEMBERS.contains(&name.as_str()));
+        error.extras = Box::new(members);
+        error.header(HeaderName::from_static("idempotent-replayed"), "true")
     }
 
     /// The problem document of a request.
@@ -214,7 +242,9 @@ impl From<CallError> for ApiError {
             }
             Failure::Overload => Self::new("overloaded", "The service is too busy.").retry_after(1),
             Failure::BreakerOpen => {
-                Self::new("plugin_unavailable", "The plugin that answers this keeps failing.").retry_after(30)
+                let seconds = error.retry_after_ms.unwrap_or_default().div_ceil(1_000).max(1);
+                Self::new("plugin_unavailable", "The plugin that answers this keeps failing.")
+                    .retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
             }
         };
         answer.extra("outcome", error.failure.as_str())

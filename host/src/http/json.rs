@@ -6,9 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Number, Value};
 
 use super::error::ApiError;
-
-/// Deepest nesting of a request body.
-const DEPTH: usize = 64;
+use crate::plugin::schema_check::JSON_DEPTH as DEPTH;
 
 /// Parses a request body.
 ///

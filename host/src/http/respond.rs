@@ -49,7 +49,7 @@ pub(super) fn respond(
         set(&mut headers, header::ETAG, etag.as_str());
     }
     if let (Some(list), Some(page)) = (&list, &response.page) {
-        paging_headers(&mut headers, entry, app, full_path, list, page, &response.body);
+        paging_headers(&mut headers, entry, app, full_path, list, page);
     }
     if reads {
         let cache =
@@ -78,16 +78,14 @@ fn paging_headers(
     full_path: &str,
     list: &ListRequest,
     page: &PagePosition,
-    body: &[u8],
 ) {
     let resource = entry.route.path.trim_start_matches('/').split('/').next().unwrap_or_default();
     if let Some(total) = page.total {
         set(headers, HeaderName::from_static("x-total-count"), &total.to_string());
     }
     if list.cursor.is_none() {
-        let count = serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(body).map_or(0, |items| items.len());
         let total = page.total.map_or_else(|| "*".to_owned(), |total| total.to_string());
-        let range = match count {
+        let range = match page.items {
             0 => format!("{resource} */{total}"),
             count => format!("{resource} {}-{}/{total}", list.offset, list.offset as usize + count - 1),
         };

@@ -33,6 +33,9 @@ pub(super) struct ActivePlugin {
     /// The file it came from: when that file becomes unusable, this plugin is the one that stays.
     #[serde(default)]
     pub(super) source: String,
+    /// The collections that are its own, also while it is switched off or refused.
+    #[serde(default)]
+    pub(super) collections: Vec<String>,
 }
 
 /// Why the set could not be read or written.

@@ -108,11 +108,11 @@ impl Breaker {
             None => false,
             Some(opened_ms) => {
                 let open_ms = i64::try_from(self.config.open_ms).unwrap_or(i64::MAX);
-                if state.probing || now_ms.saturating_sub(opened_ms) < open_ms {
-                    return Err(CallError::new(
-                        Failure::BreakerOpen,
-                        "the plugin keeps failing and is not called for a while",
-                    ));
+                let left_ms = open_ms.saturating_sub(now_ms.saturating_sub(opened_ms));
+                if state.probing || left_ms > 0 {
+                    let cause = "the plugin keeps failing and is not called for a while";
+                    let left_ms = u64::try_from(left_ms).unwrap_or_default();
+                    return Err(CallError::new(Failure::BreakerOpen, cause).retry_after(left_ms));
                 }
                 state.probing = true;
                 true

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use store_model::{Direction, Filter, SortKey};
 
@@ -126,6 +127,8 @@ pub struct HandlerResponse {
 pub struct PagePosition {
     pub next: Option<String>,
     pub total: Option<u64>,
+    /// How many items the page has.
+    pub items: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -179,8 +182,7 @@ impl PluginRuntime {
             None => None,
         };
         loop {
-            let again = route.serialized_by.is_some().then(|| request.clone());
-            let result = self.run(plugin, route, request.clone(), transaction, request_id, deadline).await;
+            let result = self.run(plugin, route, &request, transaction, request_id, deadline).await;
             let settled = transaction.settle().await;
             if settled.superseded {
                 return Ok(Handled::Superseded);
@@ -190,7 +192,7 @@ impl PluginRuntime {
             }
             match result {
                 Ok(Handled::Problem(_))
-                    if settled.conflicted && again.is_some() && Instant::now() < deadline =>
+                    if settled.conflicted && route.serialized_by.is_some() && Instant::now() < deadline =>
                 {
                     transaction.restart();
                 }
@@ -204,7 +206,7 @@ impl PluginRuntime {
         &self,
         plugin: &LoadedPlugin,
         route: &Route,
-        request: HandlerRequest,
+        request: &HandlerRequest,
         transaction: &Transaction,
         request_id: &Arc<str>,
         deadline: Instant,
@@ -214,6 +216,8 @@ impl PluginRuntime {
             plugin.breaker.admit(self.clock.now_ms()).inspect_err(|error| count(plugin, route, error))?;
         let _plugin_permit = plugin.gate.enter().await.inspect_err(|error| count(plugin, route, error))?;
         let _permit = self.gate.enter().await.inspect_err(|error| count(plugin, route, error))?;
+        // The plugin is not to blame for the time in the queue.
+        let deadline = deadline + started.elapsed();
         let mut store = new_store(CallSetup {
             engine: &self.engine,
             limits: &plugin.limits,
@@ -294,33 +298,33 @@ fn serialization_key(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequ
     Some(format!("{}/{}", plugin.id(), value))
 }
 
-fn to_guest(plugin: &LoadedPlugin, route: &Route, request: HandlerRequest) -> guest::Request {
+fn to_guest(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> guest::Request {
     guest::Request {
         operation_id: route.operation_id.clone(),
-        params: request.params,
-        query: request.query,
-        headers: request.headers,
-        body: request.body,
-        list: request.list.map(|list| guest::ListQuery {
-            filter: list.filter.map(filter_to_guest),
-            text: list.text,
+        params: request.params.clone(),
+        query: request.query.clone(),
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+        list: request.list.as_ref().map(|list| guest::ListQuery {
+            filter: list.filter.clone().map(filter_to_guest),
+            text: list.text.clone(),
             sort: list
                 .sort
-                .into_iter()
+                .iter()
                 .map(|key| guest::SortKey {
-                    path: key.path,
+                    path: key.path.clone(),
                     descending: key.direction == Direction::Descending,
                 })
                 .collect(),
             limit: list.limit,
-            cursor: list.cursor,
+            cursor: list.cursor.clone(),
             offset: list.offset,
             count: list.count,
         }),
         caller: guest::Caller {
             kind: request.caller.kind.as_str().to_owned(),
-            subject: request.caller.subject,
-            permissions: request.caller.permissions,
+            subject: request.caller.subject.clone(),
+            permissions: request.caller.permissions.clone(),
             attrs: Vec::new(),
         },
         if_match: request.if_match,
@@ -348,8 +352,13 @@ fn check_reply(
             if response.status == 204 && !response.body.is_empty() {
                 return Err(output("a body with the status 204".to_owned()));
             }
-            if !response.body.is_empty() {
-                serde_json::from_slice::<serde::de::IgnoredAny>(&response.body)
+            let mut items = 0;
+            if response.page.is_some() {
+                let page: Vec<IgnoredAny> = serde_json::from_slice(&response.body)
+                    .map_err(|error| output(format!("the page is not a JSON array: {error}")))?;
+                items = page.len();
+            } else if !response.body.is_empty() {
+                serde_json::from_slice::<IgnoredAny>(&response.body)
                     .map_err(|error| output(format!("the body is not JSON: {error}")))?;
             }
             check_headers(&response.headers).map_err(output)?;
@@ -361,7 +370,7 @@ fn check_reply(
                 headers: response.headers,
                 body: response.body,
                 version: response.version,
-                page: response.page.map(|page| PagePosition { next: page.next, total: page.total }),
+                page: response.page.map(|page| PagePosition { next: page.next, total: page.total, items }),
             }))
         }
         Err(problem) => {
@@ -376,24 +385,11 @@ fn check_reply(
     }
 }
 
-/// Codes that any handler may answer, because the SDK answers them for the store.
-const COMMON: &[&str] = &[
-    "validation_failed",
-    "unknown_field",
-    "not_found",
-    "conflict",
-    "version_conflict",
-    "already_exists",
-    "cursor_mismatch",
-    "unavailable",
-    "plugin_failed",
-];
 const FIELD_ERRORS: usize = 100;
 
 fn check_problem(route: &Route, problem: guest::Problem) -> Result<HandlerProblem, String> {
     let known = codes::code(&problem.code).filter(|code| code.status == problem.status);
-    let declared = COMMON.contains(&problem.code.as_str()) || route.errors.contains(&problem.code);
-    if known.is_none() || !declared {
+    if known.is_none() || !route.problem_codes().contains(problem.code.as_str()) {
         return Err(format!("the problem `{}` with status {} is not declared", problem.code, problem.status));
     }
     let extras = match problem.extras {

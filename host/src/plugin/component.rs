@@ -65,6 +65,14 @@ impl ComponentError {
     pub fn looks_torn(&self) -> bool {
         matches!(self, Self::Empty | Self::NotWasm | Self::Invalid(_))
     }
+
+    /// Whether preparing the same bytes again would end the same way.
+    pub(super) fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unreadable(_) | Self::CompileTimeout(_) | Self::CompilerBusy | Self::Describe(_)
+        )
+    }
 }
 
 /// How long and how much `describe` may take.

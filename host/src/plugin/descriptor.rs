@@ -13,6 +13,8 @@ const RESERVED: &[&str] = &["api-keys", "audit", "auth", "permissions", "plugins
 const ROUTES: usize = 200;
 const SCHEMAS: usize = 500;
 const SCHEMA_BYTES: usize = 256 * 1024;
+/// All named schemas of a plugin together.
+const SCHEMAS_BYTES: usize = 1024 * 1024;
 
 /// A checked descriptor.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +48,34 @@ pub struct Route {
     pub cacheable: bool,
     /// Calls with the same value of this path parameter queue.
     pub serialized_by: Option<String>,
+}
+
+impl Route {
+    /// The codes of the problems that the handler may answer: those declared, and those that follow from what the
+    /// route is, because the SDK answers them for the store.
+    pub fn problem_codes(&self) -> BTreeSet<&str> {
+        let mut codes: BTreeSet<&str> = self.errors.iter().map(String::as_str).collect();
+        codes.extend(["unavailable", "plugin_failed"]);
+        if self.params.iter().any(|param| param.location == Location::Path) {
+            codes.insert("not_found");
+        }
+        if self.list.is_some() {
+            codes.insert("cursor_mismatch");
+        }
+        if self.request.is_some() {
+            codes.extend(["validation_failed", "unknown_field"]);
+        }
+        if self.method != "GET" {
+            codes.extend([
+                "validation_failed",
+                "conflict",
+                "version_conflict",
+                "already_exists",
+                "not_found",
+            ]);
+        }
+        codes
+    }
 }
 
 /// Who may call a route: any of the given.
@@ -139,6 +169,9 @@ impl Descriptor {
         }
         if guest.routes.len() > ROUTES || guest.schemas.len() > SCHEMAS {
             refuse!("a plugin has at most {ROUTES} routes and {SCHEMAS} schemas");
+        }
+        if guest.schemas.iter().map(|(_, schema)| schema.len()).sum::<usize>() > SCHEMAS_BYTES {
+            refuse!("a plugin's schemas have at most {SCHEMAS_BYTES} bytes together");
         }
         let schemas = guest
             .schemas

@@ -62,11 +62,18 @@ impl fmt::Display for Failure {
 pub struct CallError {
     pub failure: Failure,
     pub cause: String,
+    /// When a repeat has a chance, in milliseconds.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl CallError {
     pub(super) fn new(failure: Failure, cause: impl Into<String>) -> Self {
-        Self { failure, cause: cause.into() }
+        Self { failure, cause: cause.into(), retry_after_ms: None }
+    }
+
+    pub(super) fn retry_after(mut self, ms: u64) -> Self {
+        self.retry_after_ms = Some(ms);
+        self
     }
 }
 

@@ -3,8 +3,12 @@
 //! It builds a candidate generation beside the running one and swaps only when all of it is good. A plugin that is
 //! refused keeps its running version; the reason stays visible until the next reload.
 
+mod candidates;
+mod components;
+mod load;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -13,16 +17,18 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use self::{
+    candidates::{Search, order},
+    components::Components,
+    load::load,
+};
 use super::{
     active_set::{self, ActivePlugin, ActiveSetError},
-    admission::{Breaker, Gate},
     aot::AotCache,
     call::{LoadedPlugin, PluginRuntime},
-    component::{ComponentError, Prepared, prepare, validate_config},
-    directory::{self, Found, Unread, Watch},
+    directory::Watch,
     generation::Generation,
-    grants::{Grants, GrantsError, PluginEntry, PluginsFile},
-    instance::PluginName,
+    grants::{GrantsError, PluginsFile},
 };
 use crate::{chain::chain, config::PluginsConfig, store::DeclareError};
 
@@ -100,13 +106,12 @@ impl Plugins {
         let report = ReloadReport { generation: 0, swapped: false, refused: Vec::new() };
         let report = Arc::new(ArcSwap::from_pointee(report));
         let mut reloader = Reloader {
+            components: Components::new(runtime.clone(), aot, config.clone()),
             runtime,
-            aot,
             config,
             policy,
             current: current.clone(),
             report: report.clone(),
-            prepared: HashMap::new(),
         };
         let plugins = Self { current, report, requests };
         // Before the first look: what changes while plugins are being prepared is seen afterwards.
@@ -143,24 +148,11 @@ const TORN_RETRIES: [Duration; 3] =
 
 struct Reloader {
     runtime: Arc<PluginRuntime>,
-    aot: Option<Arc<AotCache>>,
     config: PluginsConfig,
     policy: DirectoryPolicy,
     current: Arc<ArcSwap<Generation>>,
     report: Arc<ArcSwap<ReloadReport>>,
-    /// Components by digest, so that an unchanged one is not compiled and described again.
-    prepared: HashMap<String, Arc<Prepared>>,
-}
-
-/// A component that may become active.
-struct Candidate {
-    /// What a refusal names.
-    source: String,
-    /// The file in the directory, unless it comes from the store.
-    file: Option<String>,
-    prepared: Arc<Prepared>,
-    /// The bytes, when they are not in the store yet.
-    bytes: Option<Arc<[u8]>>,
+    components: Components,
 }
 
 impl Reloader {
@@ -251,8 +243,19 @@ impl Reloader {
         let running = self.current.load_full();
         let active = active_set::read(&self.runtime.store).await?;
         let mut refused = Vec::new();
-        let candidates = self.candidates(&active, &mut refused).await?;
-        let chosen = self.choose(candidates, &active, &mut refused).await?;
+        let mut search = Search {
+            config: &self.config,
+            store: &self.runtime.store,
+            policy: self.policy,
+            active: &active,
+            running: &running,
+            components: &mut self.components,
+            refused: &mut refused,
+            seen: BTreeSet::new(),
+        };
+        let offered = search.offered().await?;
+        let chosen = search.choose(offered).await?;
+        let seen = search.seen;
         let order = order(&chosen, &active);
         let looked = Looked { file: &file, running: &running, active: &active };
         let mut plugins: BTreeMap<String, Arc<LoadedPlugin>> = BTreeMap::new();
@@ -267,7 +270,7 @@ impl Reloader {
             if let Some(file) = &candidate.file {
                 files.insert(id.clone(), file.clone());
             }
-            match self.load(&candidate.prepared, &entry, &running).await {
+            match load(&self.runtime, &self.config, &candidate.prepared, &entry, &running).await {
                 Ok(plugin) => {
                     if let Some(bytes) = candidate.bytes {
                         fresh.push((candidate.prepared.digest.clone(), bytes));
@@ -299,204 +302,11 @@ impl Reloader {
                 names(&generation)
             );
             self.current.store(Arc::new(generation));
-            let alive: Vec<String> =
-                self.current.load().plugins.values().map(|plugin| plugin.prepared.digest.clone()).collect();
-            self.prepared.retain(|digest, _| alive.contains(digest));
         }
+        let serving =
+            self.current.load().plugins.values().map(|plugin| plugin.prepared.digest.clone()).collect();
+        self.components.retain(&serving, &seen);
         Ok(ReloadReport { generation: self.current.load().id, swapped, refused })
-    }
-
-    /// What the directory offers, prepared.
-    async fn candidates(
-        &mut self,
-        active: &[ActivePlugin],
-        refused: &mut Vec<Refused>,
-    ) -> Result<Vec<Candidate>, ReloadError> {
-        let (dir, limit) = (self.config.dir.clone(), self.config.max_component_bytes);
-        let scanned = tokio::task::spawn_blocking(move || directory::scan(&dir, limit)).await;
-        let (found, unread): (Vec<Found>, Vec<Unread>) = match scanned {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound && !active.is_empty() => {
-                (Vec::new(), Vec::new())
-            }
-            Ok(Err(source)) => {
-                return Err(ReloadError::Directory { directory: self.config.dir.clone(), source });
-            }
-            Err(panic) => {
-                let source = std::io::Error::other(panic);
-                return Err(ReloadError::Directory { directory: self.config.dir.clone(), source });
-            }
-        };
-        refused.extend(unread.into_iter().map(|Unread { file, error }| Refused {
-            source: file,
-            reason: error.to_string(),
-            still_serving: false,
-            torn: false,
-        }));
-        let digests: Vec<String> = found.iter().map(|found| found.digest.clone()).collect();
-        let known = active_set::known(&self.runtime.store, &digests).await?;
-        let mut candidates = Vec::new();
-        for found in found {
-            let is_active = active.iter().any(|plugin| plugin.digest == found.digest);
-            if self.policy == DirectoryPolicy::Proposes && known.contains(&found.digest) && !is_active {
-                tracing::info!("`{}` was active before and is not activated again", found.file);
-                continue;
-            }
-            let source = found.file;
-            match self.prepare(&found.digest, found.bytes.clone()).await {
-                Ok(prepared) => {
-                    let bytes = (!known.contains(&found.digest)).then_some(found.bytes);
-                    candidates.push(Candidate { file: Some(source.clone()), source, prepared, bytes });
-                }
-                Err(error) => refused.push(Refused {
-                    source,
-                    reason: error.to_string(),
-                    still_serving: false,
-                    torn: error.looks_torn(),
-                }),
-            }
-        }
-        Ok(candidates)
-    }
-
-    /// One component per plugin: the directory's, and for plugins it does not have, the store's.
-    async fn choose(
-        &mut self,
-        candidates: Vec<Candidate>,
-        active: &[ActivePlugin],
-        refused: &mut Vec<Refused>,
-    ) -> Result<BTreeMap<String, Candidate>, ReloadError> {
-        let mut by_id: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
-        for candidate in candidates {
-            by_id.entry(candidate.prepared.descriptor.id.clone()).or_default().push(candidate);
-        }
-        let mut chosen = BTreeMap::new();
-        for (id, mut offered) in by_id {
-            if self.policy == DirectoryPolicy::Proposes && offered.len() > 1 {
-                // What is new wins over what is active already.
-                offered.retain(|candidate| !active.iter().any(|it| it.digest == candidate.prepared.digest));
-            }
-            let sources: Vec<String> =
-                offered.iter().map(|candidate| format!("`{}`", candidate.source)).collect();
-            match <[Candidate; 1]>::try_from(offered) {
-                Ok([only]) => {
-                    chosen.insert(id, only);
-                }
-                Err(_several) => {
-                    let running = self.current.load().plugins.get(&id).cloned();
-                    refused.push(Refused {
-                        source: sources.join(", "),
-                        reason: format!(
-                            "several files are the plugin `{id}`: leave one of them in the directory"
-                        ),
-                        still_serving: running.is_some(),
-                        torn: false,
-                    });
-                    if let Some(running) = running {
-                        let prepared = running.prepared.clone();
-                        chosen.insert(
-                            id,
-                            Candidate { source: "running".to_owned(), file: None, prepared, bytes: None },
-                        );
-                    }
-                }
-            }
-        }
-        // Outside development the store's plugins stay when the directory does not have them; in development a plugin
-        // whose file is there but unusable stays, and one whose file is gone goes.
-        let keeps_absent = self.policy == DirectoryPolicy::Proposes;
-        for plugin in active {
-            if chosen.contains_key(&plugin.id) {
-                continue;
-            }
-            let was_refused = refused.iter().any(|refused| refused.source == plugin.source);
-            if !keeps_absent && !was_refused {
-                continue;
-            }
-            let source = format!("component {} of the store", &plugin.digest.get(..12).unwrap_or_default());
-            match self.stored_component(&plugin.digest).await? {
-                Some(Ok(prepared)) => {
-                    if was_refused
-                        && let Some(refused) = refused.iter_mut().find(|it| it.source == plugin.source)
-                    {
-                        refused.still_serving = true;
-                    }
-                    chosen.insert(plugin.id.clone(), Candidate { source, file: None, prepared, bytes: None });
-                }
-                Some(Err(error)) => refused.push(Refused {
-                    source,
-                    reason: error.to_string(),
-                    still_serving: false,
-                    torn: false,
-                }),
-                None => {}
-            }
-        }
-        Ok(chosen)
-    }
-
-    async fn prepare(&mut self, digest: &str, bytes: Arc<[u8]>) -> Result<Arc<Prepared>, ComponentError> {
-        if let Some(prepared) = self.prepared.get(digest) {
-            return Ok(prepared.clone());
-        }
-        let prepared = Arc::new(prepare(&self.runtime, self.aot.as_ref(), &self.config, bytes).await?);
-        self.prepared.insert(digest.to_owned(), prepared.clone());
-        Ok(prepared)
-    }
-
-    async fn stored_component(
-        &mut self,
-        digest: &str,
-    ) -> Result<Option<Result<Arc<Prepared>, ComponentError>>, ReloadError> {
-        if let Some(prepared) = self.prepared.get(digest) {
-            return Ok(Some(Ok(prepared.clone())));
-        }
-        match active_set::get_component(&self.runtime.store, digest).await? {
-            Some(bytes) => Ok(Some(self.prepare(digest, bytes).await)),
-            None => Ok(None),
-        }
-    }
-
-    /// Grants, configures and limits a prepared component. An unchanged plugin is taken over from the running generation
-    /// with its permits and its breaker.
-    async fn load(
-        &self,
-        prepared: &Arc<Prepared>,
-        entry: &PluginEntry,
-        running: &Generation,
-    ) -> Result<Arc<LoadedPlugin>, String> {
-        let descriptor = &prepared.descriptor;
-        let grants = Grants::resolve(descriptor, entry).map_err(|error| error.to_string())?;
-        let limits = entry.limits.over(&self.config.limits);
-        limits.check_for_plugin(self.config.most_memory_bytes())?;
-        let config = serde_json::to_vec(&entry.config).map_err(|error| error.to_string())?;
-        let config_digest = blake3::hash(&config).to_hex().to_string();
-        if let Some(plugin) = running.plugins.get(&descriptor.id)
-            && plugin.prepared.digest == prepared.digest
-            && plugin.config_digest == config_digest
-            && *plugin.grants == grants
-            && plugin.limits == limits
-        {
-            return Ok(plugin.clone());
-        }
-        check_config(descriptor, &entry.config)?;
-        validate_config(&self.runtime, prepared, &config)
-            .await
-            .map_err(|error| format!("its configuration in the plugins file is refused: {error}"))?;
-        Ok(Arc::new(LoadedPlugin {
-            prepared: prepared.clone(),
-            grants: Arc::new(grants),
-            gate: Gate::new(
-                limits.concurrency as usize,
-                Duration::from_millis(self.config.queue_timeout_ms),
-                "the plugin's own permits",
-            ),
-            breaker: Arc::new(Breaker::new(self.config.breaker.clone())),
-            limits,
-            config,
-            config_digest,
-            name: Arc::new(PluginName { id: descriptor.id.clone(), version: descriptor.version.to_string() }),
-        }))
     }
 
     /// Refuses a candidate and puts the earlier version of its plugin in its place: the running one, or at start the
@@ -513,9 +323,10 @@ impl Reloader {
         let mut earlier = looked.running.plugins.get(&id).filter(|it| differs(&it.prepared.digest)).cloned();
         if earlier.is_none()
             && let Some(stored) = looked.active.iter().find(|it| it.id == id && differs(&it.digest))
-            && let Some(Ok(prepared)) = self.stored_component(&stored.digest).await?
+            && let Some(Ok(prepared)) = self.components.stored(&stored.digest).await?
         {
-            earlier = self.load(&prepared, &looked.file.entry(&id), looked.running).await.ok();
+            let entry = looked.file.entry(&id);
+            earlier = load(&self.runtime, &self.config, &prepared, &entry, looked.running).await.ok();
         }
         refused.push(Refused { source, reason, still_serving: earlier.is_some(), torn: false });
         match earlier {
@@ -535,12 +346,17 @@ impl Reloader {
         refused: &mut Vec<Refused>,
     ) -> Result<Generation, ReloadError> {
         loop {
-            let (id, reason) = match Generation::build(looked.running.id + 1, plugins.clone(), order) {
+            let built = match taken(&plugins, looked.active) {
+                Some(refusal) => Err(refusal),
+                None => Generation::build(looked.running.id + 1, plugins.clone(), order)
+                    .map_err(|error| (error.plugin, error.message)),
+            };
+            let (id, reason) = match built {
                 Ok(generation) => match self.declare(&generation, looked.running).await {
                     Ok(()) => return Ok(generation),
                     Err(refusal) => refusal,
                 },
-                Err(error) => (error.plugin, error.message),
+                Err(refusal) => refusal,
             };
             let Some(plugin) = plugins.get(&id) else { return Ok(Generation::empty()) };
             let digest = Some(plugin.prepared.digest.clone());
@@ -604,39 +420,18 @@ struct LeftOut {
     reason: String,
 }
 
-/// Plugins in the order in which they have what they claim: those that are active, then their new versions, then
-/// newcomers. A newcomer takes nothing away, whatever its name.
-fn order(chosen: &BTreeMap<String, Candidate>, active: &[ActivePlugin]) -> Vec<String> {
-    let rank = |id: &String, candidate: &Candidate| match active.iter().find(|plugin| plugin.id == *id) {
-        Some(plugin) if plugin.digest == candidate.prepared.digest => 0,
-        Some(_) => 1,
-        None => 2,
-    };
-    let mut ranked: Vec<(u8, &String)> =
-        chosen.iter().map(|(id, candidate)| (rank(id, candidate), id)).collect();
-    ranked.sort();
-    ranked.into_iter().map(|(_, id)| id.clone()).collect()
-}
-
-fn check_config(descriptor: &super::descriptor::Descriptor, config: &toml::Table) -> Result<(), String> {
-    let Some(schema) = &descriptor.config_schema else {
-        return if config.is_empty() {
-            Ok(())
-        } else {
-            Err("the plugins file configures it, and it has nothing to configure: remove its `config`"
-                .to_owned())
-        };
-    };
-    let value = serde_json::to_value(config).map_err(|error| error.to_string())?;
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|error| format!("its configuration schema does not compile: {error}"))?;
-    match validator.validate(&value) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(format!(
-            "its configuration in the plugins file does not fit at `{}`: {error}",
-            error.instance_path()
-        )),
-    }
+/// A plugin that claims a collection of one that is active and does not serve at the moment, and why it is refused.
+fn taken(plugins: &BTreeMap<String, Arc<LoadedPlugin>>, active: &[ActivePlugin]) -> Option<(String, String)> {
+    let resting = || active.iter().filter(|owner| !plugins.contains_key(&owner.id));
+    plugins.iter().find_map(|(id, plugin)| {
+        let claims = |name: &String| plugin.prepared.descriptor.collections.iter().any(|it| it.name == *name);
+        resting().find_map(|owner| {
+            let name = owner.collections.iter().find(|name| claims(name))?;
+            let reason =
+                format!("the collection `{name}` belongs to plugin `{}`, which does not serve now", owner.id);
+            Some((id.clone(), reason))
+        })
+    })
 }
 
 fn same(running: &Generation, candidate: &Generation) -> bool {
@@ -655,6 +450,7 @@ fn describe(generation: &Generation, files: &BTreeMap<String, String>) -> Vec<Ac
             digest: plugin.prepared.digest.clone(),
             config_digest: plugin.config_digest.clone(),
             source: files.get(plugin.id()).cloned().unwrap_or_default(),
+            collections: plugin.prepared.descriptor.collections.iter().map(|it| it.name.clone()).collect(),
         })
         .collect()
 }

@@ -9,6 +9,8 @@ use super::descriptor::{Body, Param};
 
 /// Deepest nesting of references that is followed.
 const DEPTH: usize = 24;
+/// Deepest nesting of a request's JSON.
+pub(crate) const JSON_DEPTH: usize = 64;
 const ERRORS: usize = 50;
 
 /// One thing that is wrong with a request.
@@ -43,36 +45,64 @@ enum ReadsAs {
     Scalar,
 }
 
-/// Puts the plugin's named schemas where `#/components/schemas/…` finds them.
+/// Puts those of the plugin's named schemas that a schema refers to where `#/components/schemas/…` finds them.
 fn rooted(schema: &Value, named: &Map<String, Value>) -> Value {
     let mut root = match schema {
         Value::Object(members) => members.clone(),
         other => Map::from_iter([("allOf".to_owned(), Value::Array(vec![other.clone()]))]),
     };
-    root.insert("components".to_owned(), serde_json::json!({ "schemas": named }));
+    let mut reached = Map::new();
+    reach(schema, named, &mut reached);
+    root.insert("components".to_owned(), serde_json::json!({ "schemas": reached }));
     Value::Object(root)
 }
 
-/// Most steps that checking one place of a value may take, over all that a schema refers to. An honest schema takes a
-/// few dozen; one that refers to itself twice at every step would take a worker for good.
+/// Adds the named schemas that a value refers to, and those that they refer to.
+fn reach(value: &Value, named: &Map<String, Value>, reached: &mut Map<String, Value>) {
+    match value {
+        Value::Object(members) => {
+            let name = members.get("$ref").and_then(Value::as_str).and_then(|reference| {
+                let name = reference.strip_prefix("#/components/schemas/")?;
+                Some(name.split('/').next().unwrap_or(name).replace("~1", "/").replace("~0", "~"))
+            });
+            if let Some(name) = name
+                && !reached.contains_key(&name)
+                && let Some(schema) = named.get(&name)
+            {
+                reached.insert(name, schema.clone());
+                reach(schema, named, reached);
+            }
+            members.values().for_each(|member| reach(member, named, reached));
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| reach(element, named, reached)),
+        _ => {}
+    }
+}
+
+/// Most steps that checking a value may take on the way from its root to any one place in it. An honest schema takes a
+/// few dozen; one that refers to itself twice at every level would take a worker for good.
 const STEPS: usize = 10_000;
 
-/// Deepest chain of schemas for one place of a value.
-const STEPS_DEPTH: usize = 200;
+/// Longest chain of schemas on the way from the root of a value to its deepest level.
+const CHAIN: usize = 400;
+
+/// Most work to count the steps of one schema.
+const WORK: usize = 1_000_000;
 
 /// Refuses references that lead in a circle without going deeper into the value, or to too many others: both would
 /// never end, or as good as never, when a value is checked.
 struct References<'s> {
     root: &'s Value,
-    /// Steps behind each reference; none while they are being counted.
-    counted: HashMap<&'s str, Option<usize>>,
+    /// Steps of each schema that is referred to, for a value that has so many levels below; none while being counted.
+    counted: HashMap<(&'s str, usize), Option<usize>>,
     depth: usize,
+    work: usize,
 }
 
 impl<'s> References<'s> {
-    /// Counts from everywhere in a schema.
+    /// Counts from everywhere in a schema, as if a value went to the deepest level that JSON may have.
     fn check(&mut self, schema: &'s Value) -> Result<(), String> {
-        self.steps(schema)?;
+        self.steps(schema, JSON_DEPTH)?;
         match schema {
             Value::Object(members) => members.values().try_for_each(|member| self.check(member)),
             Value::Array(elements) => elements.iter().try_for_each(|element| self.check(element)),
@@ -80,17 +110,18 @@ impl<'s> References<'s> {
         }
     }
 
-    /// The steps for one place of a value.
-    fn steps(&mut self, schema: &'s Value) -> Result<usize, String> {
+    /// The steps for one place of a value and the costliest way down from it.
+    fn steps(&mut self, schema: &'s Value, levels: usize) -> Result<usize, String> {
         let Value::Object(members) = schema else { return Ok(1) };
         self.depth += 1;
-        if self.depth > STEPS_DEPTH {
-            return Err(format!("the schema refers deeper than {STEPS_DEPTH} others"));
+        self.work += 1;
+        if self.depth > CHAIN || self.work > WORK {
+            return Err("the schema refers to too many others, or too deep".to_owned());
         }
         let mut steps = 1_usize;
         for (name, member) in members {
             let more = match (name.as_str(), member) {
-                ("$ref", Value::String(reference)) => self.behind(reference)?,
+                ("$ref", Value::String(reference)) => self.behind(reference, levels)?,
                 (
                     "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef",
                     Value::String(_),
@@ -99,9 +130,23 @@ impl<'s> References<'s> {
                         "the schema uses `{name}`, which is not supported: use `$ref` alone"
                     ));
                 }
-                ("allOf" | "anyOf" | "oneOf", Value::Array(branches)) => self.sum(branches.iter())?,
-                ("dependentSchemas", Value::Object(branches)) => self.sum(branches.values())?,
-                ("not" | "if" | "then" | "else", branch) => self.steps(branch)?,
+                ("allOf" | "anyOf" | "oneOf", Value::Array(branches)) => self.sum(branches.iter(), levels)?,
+                ("dependentSchemas", Value::Object(branches)) => self.sum(branches.values(), levels)?,
+                ("not" | "if" | "then" | "else", branch) => self.steps(branch, levels)?,
+                _ if levels == 0 => 0,
+                // A member has one name, so one of these applies to it.
+                ("properties", Value::Object(branches)) => self.most(branches.values(), levels - 1)?,
+                ("prefixItems", Value::Array(branches)) => self.most(branches.iter(), levels - 1)?,
+                ("patternProperties", Value::Object(branches)) => self.sum(branches.values(), levels - 1)?,
+                (
+                    "items"
+                    | "contains"
+                    | "additionalProperties"
+                    | "propertyNames"
+                    | "unevaluatedItems"
+                    | "unevaluatedProperties",
+                    branch,
+                ) => self.steps(branch, levels - 1)?,
                 _ => 0,
             };
             steps = steps.saturating_add(more);
@@ -113,12 +158,20 @@ impl<'s> References<'s> {
         Ok(steps)
     }
 
-    fn sum(&mut self, mut branches: impl Iterator<Item = &'s Value>) -> Result<usize, String> {
-        branches.try_fold(0_usize, |sum, branch| Ok(sum.saturating_add(self.steps(branch)?)))
+    fn sum(&mut self, mut branches: impl Iterator<Item = &'s Value>, levels: usize) -> Result<usize, String> {
+        branches.try_fold(0_usize, |sum, branch| Ok(sum.saturating_add(self.steps(branch, levels)?)))
     }
 
-    fn behind(&mut self, reference: &'s str) -> Result<usize, String> {
-        match self.counted.get(reference) {
+    fn most(
+        &mut self,
+        mut branches: impl Iterator<Item = &'s Value>,
+        levels: usize,
+    ) -> Result<usize, String> {
+        branches.try_fold(0_usize, |most, branch| Ok(most.max(self.steps(branch, levels)?)))
+    }
+
+    fn behind(&mut self, reference: &'s str, levels: usize) -> Result<usize, String> {
+        match self.counted.get(&(reference, levels)) {
             Some(Some(steps)) => return Ok(*steps),
             Some(None) => return Err(format!("the schema goes in a circle through `{reference}`")),
             None => {}
@@ -126,15 +179,15 @@ impl<'s> References<'s> {
         // What is not there is found by compiling.
         let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
         let Some(target) = target else { return Ok(1) };
-        self.counted.insert(reference, None);
-        let steps = self.steps(target)?;
-        self.counted.insert(reference, Some(steps));
+        self.counted.insert((reference, levels), None);
+        let steps = self.steps(target, levels)?;
+        self.counted.insert((reference, levels), Some(steps));
         Ok(steps)
     }
 }
 
 fn compile(schema: &Value) -> Result<Validator, String> {
-    References { root: schema, counted: HashMap::new(), depth: 0 }.check(schema)?;
+    References { root: schema, counted: HashMap::new(), depth: 0, work: 0 }.check(schema)?;
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
@@ -350,6 +403,39 @@ mod tests {
             example: None,
         };
         BodyCheck::new(&body, named.as_object().unwrap()).unwrap()
+    }
+
+    fn compiled(schema: Value, named: Value) -> Result<(), String> {
+        check_schema(&schema, named.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_schema_that_doubles_at_every_level_is_refused() {
+        let double = json!([{ "$ref": "#/components/schemas/A" }, { "$ref": "#/components/schemas/A" }]);
+        let doubling = json!({ "A": { "properties": { "a": { "allOf": double } } } });
+        let error = compiled(json!({ "$ref": "#/components/schemas/A" }), doubling).unwrap_err();
+        assert!(error.contains("steps"), "{error}");
+        // A tree is no such schema, and neither is one that is extended.
+        let tree = json!({
+            "Base": { "properties": { "name": { "type": "string" }, "tags": { "items": { "type": "string" } } } },
+            "Node": { "allOf": [
+                { "$ref": "#/components/schemas/Base" },
+                { "properties": { "children": { "items": { "$ref": "#/components/schemas/Node" } } } }
+            ]}
+        });
+        compiled(json!({ "$ref": "#/components/schemas/Node" }), tree).unwrap();
+    }
+
+    #[test]
+    fn only_the_schemas_that_are_reached_are_copied() {
+        let named = json!({
+            "A": { "properties": { "b": { "$ref": "#/components/schemas/B" } } },
+            "B": { "properties": { "a": { "$ref": "#/components/schemas/A" } } },
+            "C": { "type": "string" }
+        });
+        let schema = rooted(&json!({ "$ref": "#/components/schemas/A" }), named.as_object().unwrap());
+        let reached = schema["components"]["schemas"].as_object().unwrap();
+        assert_eq!(reached.keys().collect::<Vec<_>>(), ["A", "B"]);
     }
 
     #[test]

@@ -35,6 +35,21 @@ async fn a_call_beyond_the_concurrency_is_told_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_permit_takes_nothing_from_the_calls_own_time() {
+    let limits = "[plugins.hostile.limits]\nconcurrency = 1\ntimeout_ms = 600\n";
+    let builder = TestHostBuilder::empty().fixture("hostile").grants(limits);
+    let host = builder.configure(|config| config.plugins.queue_timeout_ms = 5_000).start().await;
+    let client = host.anonymous();
+    // Together they hold the permit for longer than a call may take.
+    let slow = futures_util::future::join_all((0..2).map(|_| client.get("/hostile/sleep")));
+    let (slow, fine) = futures_util::join!(slow, client.get("/hostile/fine"));
+    for answer in slow {
+        assert_eq!(answer.expect_problem(504, "plugin_timeout")["outcome"], "timeout");
+    }
+    fine.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_gives_its_permit_back() {
     let host = with_one_permit(3_600_000).start().await;
     let client = host.anonymous();
@@ -68,7 +83,9 @@ async fn the_breaker_opens_for_a_plugin_that_keeps_failing_and_closes_after_a_go
     client.get("/trivial").await.expect(200);
 
     host.clock.advance(Duration::from_secs(29));
-    client.get("/hostile/fine").await.expect_problem(503, "plugin_unavailable");
+    let answer = client.get("/hostile/fine").await;
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    answer.expect_problem(503, "plugin_unavailable");
     host.clock.advance(Duration::from_secs(1));
     client.get("/hostile/panic").await.expect_problem(502, "plugin_failed");
     client.get("/hostile/fine").await.expect_problem(503, "plugin_unavailable");

@@ -24,6 +24,14 @@ async fn each_way_to_take_too_much_ends_in_its_own_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn handles_are_bounded_before_the_calls_that_make_them_are() {
+    let host = hostile().start().await;
+    host.grant("[plugins.hostile.limits]\nhandles = 100\nhost_calls = 10000\n").await;
+    fails(&host, "GET /hostile/handles", 502, "plugin_failed", "trap").await;
+    host.anonymous().get("/hostile/fine").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_does_not_show_its_cause_to_the_client() {
     let host = hostile().start().await;
     let problem = host.anonymous().get("/hostile/panic").await.expect_problem(502, "plugin_failed");

@@ -39,6 +39,28 @@ async fn a_repeat_of_a_call_that_failed_after_its_commit_gets_the_same_answer() 
     }
 }
 
+/// Something was written, so a repeat must not do it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_after_a_commit_is_repeated_as_well() {
+    let host = hostile().start().await;
+    let client = host.anonymous();
+    let send = |key: &'static str| {
+        let draft = client.request("POST".parse().unwrap(), "/hostile/commit-then-problem");
+        client.send(draft.header("idempotency-key", key))
+    };
+    let key = "a-key-of-128-bits-or-more-1";
+    let first = send(key).await;
+    assert_eq!(first.header("idempotent-replayed"), None);
+    let first = first.expect_problem(404, "not_found");
+    let again = send(key).await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    let again = again.expect_problem(404, "not_found");
+    assert_eq!(again["detail"], first["detail"], "the id of what was written is told");
+    assert_ne!(again["requestId"], first["requestId"]);
+    let other = send("a-key-of-128-bits-or-more-2").await.expect_problem(404, "not_found");
+    assert_ne!(other["detail"], first["detail"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_increments_of_a_queued_route_all_take_effect() {
     let host = TestHostBuilder::empty().fixture("counter").start().await;

@@ -1,7 +1,7 @@
 //! A newcomer that claims what another plugin has does not get it, and the other loses nothing.
 
 use platform_tests::{
-    host::{TestHost, TestHostBuilder},
+    host::{SHOP_GRANTS, TestHost, TestHostBuilder},
     plugin::marked,
 };
 use serde_json::json;
@@ -45,6 +45,23 @@ async fn who_was_there_first_is_known_after_a_restart() {
     let host = TestHostBuilder::shop().with_data(host.stop().await).start().await;
     let (reason, _) = host.refusal();
     assert!(reason.contains("belongs to plugin `products`"), "{reason}");
+    host.anonymous().get("/products?sort=name").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_does_not_serve_keeps_its_collections() {
+    let staging = || {
+        TestHostBuilder::empty().configure(|config| config.environment = host::config::Environment::Staging)
+    };
+    let host = staging().plugin("products").plugin("categories").grants(SHOP_GRANTS).start().await;
+    std::fs::write(host.plugins_dir.join("misdescribed.wasm"), marked("misdescribed", "collection")).unwrap();
+    let off = format!("{SHOP_GRANTS}\n[plugins.products]\nenabled = false\n");
+    let host = staging().grants(&off).with_data(host.stop().await).start().await;
+    let refusals = host.refusals();
+    let refused = refusals.iter().find(|(source, ..)| source.starts_with("misdescribed"));
+    let (_, reason, _) = refused.unwrap_or_else(|| panic!("it is not refused: {refusals:?}"));
+    assert!(reason.contains("belongs to plugin `products`, which does not serve now"), "{reason}");
+    host.grant(SHOP_GRANTS).await;
     host.anonymous().get("/products?sort=name").await.expect(200);
 }
 

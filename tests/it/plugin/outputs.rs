@@ -12,6 +12,7 @@ async fn answers_outside_the_contract_are_not_passed_on() {
         "GET /hostile/not-json",
         "GET /hostile/body-with-204",
         "GET /hostile/undeclared-code",
+        "GET /hostile/code-of-writes",
         "GET /hostile/wrong-status",
         "GET /hostile/huge-cursor",
         "GET /hostile/huge-problem?kind=4194305",

@@ -118,7 +118,11 @@ impl Host for CallState {
         collection: String,
         wanted: store::Aggregation,
     ) -> Answered<Vec<store::Group>> {
-        self.budget.spend(0)?;
+        let paths = wanted.group.iter().map(|key| match key {
+            store::GroupKey::Field(path) => path.len(),
+            store::GroupKey::Day(day) => day.path.len(),
+        });
+        self.budget.spend(paths.sum())?;
         let granted = self.granted()?;
         if !granted.grants.may_read(&collection) {
             return Ok(Err(self.deny("read", &collection)));
@@ -157,6 +161,9 @@ impl Host for CallState {
             Ok(rows) => rows,
             Err(error) => return Ok(Err(read_error(error))),
         };
+        self.budget.spend_bytes(
+            rows.iter().flat_map(|row| row.key.iter().chain(&row.measures)).map(scalar_bytes).sum(),
+        )?;
         Ok(Ok(rows
             .into_iter()
             .map(|row| store::Group {
@@ -398,6 +405,13 @@ fn content_bytes(content: &store::Content) -> usize {
     match content {
         store::Content::Bytes(bytes) => bytes.len(),
         store::Content::Document(written) => written.overlay.as_ref().map_or(0, Vec::len),
+    }
+}
+
+fn scalar_bytes(scalar: &Scalar) -> usize {
+    match scalar {
+        Scalar::Text(text) => text.len(),
+        _ => size_of::<i64>(),
     }
 }
 

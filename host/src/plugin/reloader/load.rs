@@ -1,0 +1,80 @@
+//! From a prepared component to a plugin of a generation: what it is granted, configured and limited to.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    config::PluginsConfig,
+    plugin::{
+        admission::{Breaker, Gate},
+        call::{LoadedPlugin, PluginRuntime},
+        component::{Prepared, validate_config},
+        descriptor::Descriptor,
+        generation::Generation,
+        grants::{Grants, PluginEntry},
+        instance::PluginName,
+    },
+};
+
+/// Grants, configures and limits a prepared component. An unchanged plugin is taken over from the running generation
+/// with its permits and its breaker.
+pub(super) async fn load(
+    runtime: &PluginRuntime,
+    defaults: &PluginsConfig,
+    prepared: &Arc<Prepared>,
+    entry: &PluginEntry,
+    running: &Generation,
+) -> Result<Arc<LoadedPlugin>, String> {
+    let descriptor = &prepared.descriptor;
+    let grants = Grants::resolve(descriptor, entry).map_err(|error| error.to_string())?;
+    let limits = entry.limits.over(&defaults.limits);
+    limits.check_for_plugin(defaults.most_memory_bytes())?;
+    let config = serde_json::to_vec(&entry.config).map_err(|error| error.to_string())?;
+    let config_digest = blake3::hash(&config).to_hex().to_string();
+    if let Some(plugin) = running.plugins.get(&descriptor.id)
+        && plugin.prepared.digest == prepared.digest
+        && plugin.config_digest == config_digest
+        && *plugin.grants == grants
+        && plugin.limits == limits
+    {
+        return Ok(plugin.clone());
+    }
+    check_config(descriptor, &entry.config)?;
+    validate_config(runtime, prepared, &config)
+        .await
+        .map_err(|error| format!("its configuration in the plugins file is refused: {error}"))?;
+    Ok(Arc::new(LoadedPlugin {
+        prepared: prepared.clone(),
+        grants: Arc::new(grants),
+        gate: Gate::new(
+            limits.concurrency as usize,
+            Duration::from_millis(defaults.queue_timeout_ms),
+            "the plugin's own permits",
+        ),
+        breaker: Arc::new(Breaker::new(defaults.breaker.clone())),
+        limits,
+        config,
+        config_digest,
+        name: Arc::new(PluginName { id: descriptor.id.clone(), version: descriptor.version.to_string() }),
+    }))
+}
+
+fn check_config(descriptor: &Descriptor, config: &toml::Table) -> Result<(), String> {
+    let Some(schema) = &descriptor.config_schema else {
+        return if config.is_empty() {
+            Ok(())
+        } else {
+            Err("the plugins file configures it, and it has nothing to configure: remove its `config`"
+                .to_owned())
+        };
+    };
+    let value = serde_json::to_value(config).map_err(|error| error.to_string())?;
+    let validator = jsonschema::validator_for(schema)
+        .map_err(|error| format!("its configuration schema does not compile: {error}"))?;
+    match validator.validate(&value) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(format!(
+            "its configuration in the plugins file does not fit at `{}`: {error}",
+            error.instance_path()
+        )),
+    }
+}
