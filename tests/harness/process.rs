@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Place {
     folder: TempDir,
     data_dir: PathBuf,
+    plugins_dir: PathBuf,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 /// What a command that ended left behind.
@@ -62,7 +64,9 @@ impl Place {
     /// A place whose data is elsewhere, such as on a file system of its own.
     pub fn with_data_dir(folder: TempDir, data_dir: PathBuf) -> Self {
         share_compiled(&data_dir);
-        let place = Self { folder, data_dir };
+        // A missing component would be a warning of the server and a puzzle here.
+        let plugins_dir = built("plugins", "products").parent().unwrap().to_owned();
+        let place = Self { folder, data_dir, plugins_dir, environment: Vec::new() };
         place.configure("");
         place
     }
@@ -75,6 +79,18 @@ impl Place {
             grants.display().to_string()
         );
         self.configure_whole(&(base + text));
+    }
+
+    /// Runs commands with a plugins folder of this place's own, which is empty at first, and answers it.
+    pub fn own_plugins(&mut self) -> PathBuf {
+        self.plugins_dir = self.folder.path().join("plugins");
+        std::fs::create_dir_all(&self.plugins_dir).unwrap();
+        self.plugins_dir.clone()
+    }
+
+    /// Runs commands with this in their environment.
+    pub fn set_environment(&mut self, name: &'static str, value: &'static str) {
+        self.environment.push((name, value));
     }
 
     /// Writes the configuration file as it is.
@@ -96,16 +112,15 @@ impl Place {
 
     /// A command that knows this place and nothing of the environment of the tests.
     pub fn command(&self, subcommand: &[&str]) -> Command {
-        // A missing component would be a warning of the server and a puzzle here.
-        let plugins = built("plugins", "products").parent().unwrap().to_owned();
         let mut command = Command::new(binary());
         command
             .args(subcommand)
             .args(["--config".as_ref(), self.config().as_os_str()])
             .args(["--data-dir".as_ref(), self.data_dir.as_os_str()])
-            .args(["--plugins-dir".as_ref(), plugins.as_os_str()])
+            .args(["--plugins-dir".as_ref(), self.plugins_dir.as_os_str()])
             .current_dir(self.folder.path())
             .env_clear()
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

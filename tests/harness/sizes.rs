@@ -25,6 +25,10 @@ pub const PAGING_ROUNDS: Size = Size { usual: 20, extended: 500 };
 pub const BIT_FLIPS: Size = Size { usual: 600, extended: 20_000 };
 /// Swaps of a plugin under load.
 pub const SWAPS: Size = Size { usual: 20, extended: 100 };
+/// Reloads after which nothing of the old generations is left.
+pub const RELOADS: Size = Size { usual: 30, extended: 1_000 };
+/// Times a server is killed while it loads a new version.
+pub const RELOAD_KILLS: Size = Size { usual: 5, extended: 200 };
 /// Rounds in which requests race for the same documents.
 pub const RACE_ROUNDS: Size = Size { usual: 40, extended: 1_000 };
 /// Idempotency keys that are used at once, and how often each.

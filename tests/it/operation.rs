@@ -3,4 +3,5 @@
 mod commands;
 mod disk;
 mod kill;
+mod reload_kill;
 mod serve;

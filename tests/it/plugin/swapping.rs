@@ -66,6 +66,33 @@ async fn a_call_that_runs_ends_on_the_version_it_began_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn old_generations_are_freed_once_nobody_uses_them() {
+    let host = TestHostBuilder::empty().marked("versioned", "a").fixture("hostile").start().await;
+    let client = host.anonymous();
+    let mut old = Vec::new();
+    for reload in 0..sizes::RELOADS.get() {
+        old.push(Arc::downgrade(&host.app.plugins().current()));
+        let version = if reload % 2 == 0 { "b" } else { "a" };
+        host.install("versioned.wasm", &marked("versioned", version)).await;
+        assert_eq!(client.get("/versioned/one").await.expect(200)["first"], version);
+    }
+    let gone = async || old.iter().all(|generation| generation.upgrade().is_none());
+    platform_tests::host::eventually("every old generation is freed", gone).await;
+    // A call that is under way keeps its own.
+    let kept = Arc::downgrade(&host.app.plugins().current());
+    let slow = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("/hostile/sleep").await }
+    });
+    let taken = async || kept.strong_count() > 1;
+    platform_tests::host::eventually("the call has begun", taken).await;
+    host.install("versioned.wasm", &marked("versioned", "c")).await;
+    assert!(kept.upgrade().is_some());
+    slow.await.unwrap().expect_problem(504, "plugin_timeout");
+    platform_tests::host::eventually("it is freed", async || kept.upgrade().is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_finds_nothing_new_swaps_nothing() {
     let host = TestHostBuilder::empty().marked("versioned", "a").start().await;
     let before = host.app.plugins().current().id;
