@@ -170,3 +170,23 @@ async fn of_many_who_name_the_same_version_one_writes() {
         }
     }
 }
+
+/// A client that wrote has the representation, and need not read it again to know its tag.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_write_shows_is_what_a_read_shows() {
+    let mut host = TestHost::shop().await;
+    let admin = host.admin().await;
+    for (path, body) in [("/products", product("Cup", "C")), ("/categories", category("Shelf"))] {
+        let created = admin.post(path, &body).await;
+        let tag = created.header("etag").unwrap().to_owned();
+        let created = created.expect(201);
+        let path = format!("{path}/{}", created["id"].as_str().unwrap());
+        let read = admin.get(&path).await;
+        assert_eq!(read.header("etag"), Some(tag.as_str()), "{created}\n{}", read.text());
+        let patched = admin.patch(&path, &json!({"name": "Other"})).await;
+        let tag = patched.header("etag").unwrap().to_owned();
+        let patched = patched.expect(200);
+        let read = admin.get(&path).await;
+        assert_eq!(read.header("etag"), Some(tag.as_str()), "{patched}\n{}", read.text());
+    }
+}
