@@ -77,8 +77,13 @@ impl Scratch {
     }
 
     fn cargo(&self, arguments: &[&str]) {
+        // The repository's flags for components, which cargo finds by itself only from within the repository.
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let config = repository.join(".cargo/config.toml");
+        let outside = !self.folder.starts_with(repository);
         let output = Command::new("cargo")
             .args(arguments)
+            .args(outside.then_some(["--config".as_ref(), config.as_os_str()]).iter().flatten())
             .arg("--offline")
             .arg("--target-dir")
             .arg(target_dir())
