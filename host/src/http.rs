@@ -6,8 +6,10 @@
 mod access;
 mod api;
 mod body;
+mod dialect;
 mod dispatch;
 mod error;
+mod front;
 mod health;
 mod idempotency;
 mod json;
@@ -18,6 +20,7 @@ mod remainder;
 mod respond;
 mod router;
 mod server;
+mod shape;
 
 pub(crate) use body::Payload;
 pub(crate) use dispatch::{ApiCall, dispatch};

@@ -37,6 +37,9 @@ pub const DUPLICATES: Size = Size { usual: 8, extended: 50 };
 /// Times a serving process is killed.
 pub const SERVER_KILLS: Size = Size { usual: 10, extended: 200 };
 
+/// Connections that say nothing, or half a request.
+pub const SILENT_CLIENTS: Size = Size { usual: 200, extended: 4_000 };
+
 pub fn is_extended() -> bool {
     std::env::var("WARES_TEST_EXTENDED").is_ok_and(|value| value == "1")
 }

@@ -12,6 +12,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("hyper", &["http", "http.rs", "control", "control.rs"]),
     ("hyper_util", &["http", "http.rs", "control", "control.rs"]),
     ("tower", &["http", "http.rs"]),
+    ("tower_http", &["http", "http.rs"]),
     ("matchit", &["plugin"]),
     ("wasmtime", &["plugin", "plugin.rs"]),
     ("wasmtime_wasi", &["plugin", "plugin.rs"]),

@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod doors;
+mod front;
 mod operation;
 mod plugin;
 mod readme_plugin;

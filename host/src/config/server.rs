@@ -23,8 +23,13 @@ pub struct ServerConfig {
     pub header_timeout_ms: u64,
     /// Longest time for a request body, in milliseconds.
     pub body_timeout_ms: u64,
+    /// Longest time that a client may take none of an answer, in milliseconds.
+    pub write_timeout_ms: u64,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Origins whose scripts may call from a browser: `https://shop.example`, `http://localhost:*` for any port, `*`
+    /// for every origin.
+    pub cors_origins: Vec<String>,
     /// Longest time that requests in flight get when the host stops, in milliseconds.
     pub drain_ms: u64,
 }
@@ -38,7 +43,9 @@ impl Default for ServerConfig {
             max_connections: 10_000,
             header_timeout_ms: 5_000,
             body_timeout_ms: 30_000,
+            write_timeout_ms: 30_000,
             max_body_bytes: 1024 * 1024,
+            cors_origins: Vec::new(),
             drain_ms: 25_000,
         }
     }
@@ -62,6 +69,12 @@ impl ServerConfig {
         ensure(self.max_connections > 0, "server.max_connections", "a number from 1")?;
         ensure(self.header_timeout_ms > 0, "server.header_timeout_ms", "milliseconds, from 1")?;
         ensure(self.body_timeout_ms > 0, "server.body_timeout_ms", "milliseconds, from 1")?;
+        ensure(self.write_timeout_ms > 0, "server.write_timeout_ms", "milliseconds, from 1")?;
+        ensure(
+            self.cors_origins.iter().all(|origin| is_origin(origin)),
+            "server.cors_origins",
+            "origins without a path, such as https://shop.example, http://localhost:* or *",
+        )?;
         ensure(self.max_body_bytes >= 1024, "server.max_body_bytes", "bytes, from 1024")
     }
 
@@ -87,4 +100,9 @@ impl ServerConfig {
     pub fn api_path(&self) -> String {
         format!("/api/{}", self.api_version)
     }
+}
+
+fn is_origin(text: &str) -> bool {
+    let host = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']))
 }

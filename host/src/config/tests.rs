@@ -35,7 +35,9 @@ fn nothing_set_gives_the_defaults() {
     let loaded = load_with(&[], &Overrides::default()).unwrap();
     let mut expected = Config::default();
     expected.server.base_url = "http://127.0.0.1:8080".to_owned();
+    // What development.toml sets.
     expected.plugins.dir = "target/plugins".into();
+    expected.server.cors_origins = ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec();
     assert_eq!(format!("{:?}", loaded.config), format!("{expected:?}"));
     assert!(loaded.warnings.is_empty());
 }

@@ -63,6 +63,11 @@ pub(super) async fn checked(
 }
 
 fn check_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
+    // A small body could unpack into a large one.
+    let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    if encoded {
+        return Err(ApiError::new("unsupported_media_type", "Send the body without a content coding."));
+    }
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || essence == wanted {

@@ -14,6 +14,7 @@ use super::{
     access,
     body::{self, Payload},
     error::ApiError,
+    front,
     idempotency::{self, InFlight},
     parameters, precondition,
     respond::{Answered, respond},
@@ -44,23 +45,35 @@ pub(crate) struct ApiCall {
 pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiError> {
     let generation = app.plugins().current();
     let (entry, params) = find_route(&generation, &call)?;
+    front::check_accept(&call.headers)?;
     let caller = match &call.caller {
         Some(caller) => caller.clone(),
         None => access::authenticate(app, &call.headers).await?,
     };
     access::check_access(&entry.route.access, &caller)?;
     let params = parameters::path(params)?;
-    let (list, query) = parameters::query(&entry, call.query.as_deref())?;
+    let query = parameters::query(&entry, call.query.as_deref())?;
     let headers = parameters::headers(&entry, &call.headers)?;
     let if_match = precondition::if_match(&call.headers)?;
     let body = body::checked(app, &entry, &call.headers, call.body).await?;
-    let request = HandlerRequest { params, query, headers, body: body.checked, list, caller, if_match };
+    let request = HandlerRequest {
+        params,
+        query: query.own,
+        headers,
+        body: body.checked,
+        list: query.list,
+        caller,
+        if_match,
+    };
     let full_path = match &call.query {
         Some(query) => format!("{}?{query}", call.path),
         None => call.path.clone(),
     };
-    let answered =
+    let mut answered =
         answer(app, &entry, &call.headers, &full_path, &body.original, request, &call.request_id).await?;
+    if let Some(shaped) = query.fields.and_then(|fields| fields.of(&answered.response.body)) {
+        answered.response.body = shaped;
+    }
     Ok(respond(app, &entry, &call.headers, &full_path, answered))
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use store_model::{Direction, FieldKind, Filter, Scalar, SortKey};
 
-use super::error::ApiError;
+use super::{dialect, error::ApiError};
 use crate::plugin::{ListRequest, descriptor::ListDeclaration};
 
-const LIMIT_MAX: u32 = 100;
+pub(super) const LIMIT_MAX: u32 = 100;
 const OFFSET_MAX: u32 = 10_000;
 const SORT_KEYS: usize = 5;
 const TEXT_CHARS: usize = 200;
@@ -21,14 +21,38 @@ pub(super) struct ListFields<'a> {
     pub(super) kinds: &'a BTreeMap<String, FieldKind>,
 }
 
-/// Takes the list query out of the parameters and leaves the others.
+/// A field that is compared with values, in whichever dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Condition {
+    /// The parameter, for the error that refuses it.
+    pub(super) name: String,
+    pub(super) path: String,
+    pub(super) operator: String,
+    pub(super) values: Vec<String>,
+}
+
+impl Condition {
+    /// One of `filter[path][operator]=value`, where several values are split at commas.
+    fn new(name: &str, path: &str, operator: &str, value: &str) -> Self {
+        let values = match operator {
+            "in" | "nin" => value.split(',').map(str::to_owned).collect(),
+            _ => vec![value.to_owned()],
+        };
+        Self { name: name.to_owned(), path: path.to_owned(), operator: operator.to_owned(), values }
+    }
+}
+
+/// Takes the list query out of the parameters and leaves the others. `own` tells the parameters that the route itself
+/// declares.
 ///
 /// # Errors
 /// `unknown_filter`, `unknown_sort`, `invalid_parameter`.
 pub(super) fn parse(
     parameters: Vec<(String, String)>,
     fields: &ListFields<'_>,
+    own: &dyn Fn(&str) -> bool,
 ) -> Result<(ListRequest, Vec<(String, String)>), ApiError> {
+    let dialect::Translated { parameters, conditions } = dialect::translate(parameters, fields, own)?;
     let mut list = ListRequest {
         filter: None,
         text: None,
@@ -38,7 +62,8 @@ pub(super) fn parse(
         offset: 0,
         count: true,
     };
-    let mut clauses = Vec::new();
+    let mut clauses: Vec<Filter> =
+        conditions.iter().map(|condition| clause(condition, fields)).collect::<Result<_, _>>()?;
     let mut alternatives: BTreeMap<u32, Vec<Filter>> = BTreeMap::new();
     let mut rest = Vec::new();
     let mut seen = Vec::new();
@@ -51,10 +76,12 @@ pub(super) fn parse(
                     alternatives
                         .entry(group)
                         .or_default()
-                        .push(clause(&name, path, operator, &value, fields)?);
+                        .push(clause(&Condition::new(&name, path, operator, &value), fields)?);
                 }
-                [path, operator] => clauses.push(clause(&name, path, operator, &value, fields)?),
-                [path] => clauses.push(clause(&name, path, "eq", &value, fields)?),
+                [path, operator] => {
+                    clauses.push(clause(&Condition::new(&name, path, operator, &value), fields)?);
+                }
+                [path] => clauses.push(clause(&Condition::new(&name, path, "eq", &value), fields)?),
                 _ => return Err(ApiError::parameter("unknown_filter", &name, "There is no such filter.")),
             }
             continue;
@@ -107,43 +134,42 @@ fn filter_keys(name: &str) -> Option<Vec<&str>> {
     Some(rest.split("][").collect())
 }
 
-fn clause(
-    name: &str,
-    path: &str,
-    operator: &str,
-    value: &str,
-    fields: &ListFields<'_>,
-) -> Result<Filter, ApiError> {
+fn clause(condition: &Condition, fields: &ListFields<'_>) -> Result<Filter, ApiError> {
+    let Condition { name, path, operator, values } = condition;
     let unknown =
         |what: &str| ApiError::parameter("unknown_filter", name, format!("There is no such {what}."));
-    if !fields.declaration.filters.iter().any(|declared| declared == path) {
+    if path != "id" && !fields.declaration.filters.contains(path) {
         return Err(unknown("field to filter by"));
     }
     let Some(&kind) = fields.kinds.get(path) else { return Err(unknown("field to filter by")) };
-    let scalar = |text: &str| scalar(name, text, kind);
     let many = || {
-        if value.split(',').count() > VALUES {
+        if values.len() > VALUES {
             return Err(invalid(name, format!("At most {VALUES} values.")));
         }
-        value.split(',').map(scalar).collect::<Result<Vec<_>, _>>()
+        values.iter().map(|text| scalar(name, text, kind)).collect::<Result<Vec<_>, _>>()
     };
-    let path = path.to_owned();
+    let one = || match values.as_slice() {
+        [only] => Ok(only),
+        _ => Err(invalid(name, "This operator takes one value.")),
+    };
+    let value = || scalar(name, one()?, kind);
     let textual = || match kind {
-        FieldKind::Text => Ok(value.to_owned()),
+        FieldKind::Text => one().cloned(),
         _ => Err(unknown("operator for this field")),
     };
-    Ok(match operator {
-        "eq" => Filter::Eq(path, scalar(value)?),
-        "ne" => Filter::Ne(path, scalar(value)?),
+    let path = path.clone();
+    Ok(match operator.as_str() {
+        "eq" => Filter::Eq(path, value()?),
+        "ne" => Filter::Ne(path, value()?),
         "in" => Filter::In(path, many()?),
         "nin" => Filter::Nin(path, many()?),
-        "gt" => Filter::Gt(path, scalar(value)?),
-        "gte" => Filter::Gte(path, scalar(value)?),
-        "lt" => Filter::Lt(path, scalar(value)?),
-        "lte" => Filter::Lte(path, scalar(value)?),
+        "gt" => Filter::Gt(path, value()?),
+        "gte" => Filter::Gte(path, value()?),
+        "lt" => Filter::Lt(path, value()?),
+        "lte" => Filter::Lte(path, value()?),
         "prefix" => Filter::Prefix(path, textual()?),
         "contains" => Filter::Contains(path, textual()?),
-        "exists" => match value {
+        "exists" => match one()?.as_str() {
             "true" => Filter::Exists(path, true),
             "false" => Filter::Exists(path, false),
             _ => return Err(invalid(name, "`exists` is `true` or `false`.")),
@@ -177,7 +203,7 @@ fn sort(name: &str, value: &str, fields: &ListFields<'_>) -> Result<Vec<SortKey>
             Some(path) => (path, Direction::Descending),
             None => (part, Direction::Ascending),
         };
-        if !fields.declaration.sorts.iter().any(|declared| declared == path) {
+        if path != "id" && !fields.declaration.sorts.iter().any(|declared| declared == path) {
             return Err(ApiError::parameter("unknown_sort", name, "There is no such field to sort by."));
         }
         if keys.iter().any(|key| key.path == path) || keys.len() == SORT_KEYS {
@@ -196,7 +222,7 @@ fn number(name: &str, value: &str, least: u32, most: u32) -> Result<u32, ApiErro
         .ok_or_else(|| invalid(name, format!("`{name}` is a number from {least} to {most}.")))
 }
 
-fn invalid(name: &str, message: impl Into<String>) -> ApiError {
+pub(super) fn invalid(name: &str, message: impl Into<String>) -> ApiError {
     ApiError::parameter("invalid_parameter", name, message)
 }
 
@@ -216,10 +242,13 @@ mod tests {
             ("rank".to_owned(), FieldKind::Integer),
             ("on".to_owned(), FieldKind::Boolean),
             ("at".to_owned(), FieldKind::Timestamp),
+            ("id".to_owned(), FieldKind::Text),
         ]);
         let parameters = query.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let fields = ListFields { declaration: &declaration, kinds: &kinds };
-        parse(parameters, &fields).map(|(list, _)| list).map_err(|error| error.code())
+        parse(parameters, &fields, &|name| name == "category")
+            .map(|(list, _)| list)
+            .map_err(|error| error.code())
     }
 
     #[test]
@@ -255,6 +284,51 @@ mod tests {
     }
 
     #[test]
+    fn other_tools_say_the_same_in_their_own_way() {
+        let ours = |query: &[(&str, &str)]| parsed(query).unwrap();
+        for (theirs, same) in [
+            (
+                vec![("sort", r#"["name","ASC"]"#), ("range", "[0,24]"), ("filter", r#"{"name":"a"}"#)],
+                vec![("sort", "name"), ("offset", "0"), ("limit", "25"), ("filter[name]", "a")],
+            ),
+            (
+                vec![("sort", r#"["id","DESC"]"#), ("range", "[100,999]"), ("filter", "{}")],
+                vec![("sort", "-id"), ("offset", "100"), ("limit", "100")],
+            ),
+            (
+                vec![("filter", r#"{"id":["a","b,c"],"on":true,"q":"tea","category":"x"}"#)],
+                vec![("id", "a"), ("id", "b,c"), ("filter[on]", "true"), ("q", "tea")],
+            ),
+            (
+                vec![("filter", r#"{"rank":{"gte":3,"lt":5},"at":null}"#)],
+                vec![("filter[rank][gte]", "3"), ("filter[rank][lt]", "5"), ("filter[at][exists]", "false")],
+            ),
+            (
+                vec![("_start", "10"), ("_end", "30"), ("_sort", "name,rank"), ("_order", "asc,DESC")],
+                vec![("offset", "10"), ("limit", "20"), ("sort", "name,-rank")],
+            ),
+            (vec![("name", "a"), ("name", "b,c")], vec![("filter", r#"{"name":["a","b,c"]}"#)]),
+            (
+                vec![("name_like", "ea"), ("rank_gte", "3"), ("rank_lte", "5"), ("on_ne", "true")],
+                vec![
+                    ("filter[name][contains]", "ea"),
+                    ("filter[rank][gte]", "3"),
+                    ("filter[rank][lte]", "5"),
+                    ("filter[on][ne]", "true"),
+                ],
+            ),
+        ] {
+            let (mut theirs, mut same) = (ours(&theirs), ours(&same));
+            for list in [&mut theirs, &mut same] {
+                if let Some(Filter::And(clauses)) = &mut list.filter {
+                    clauses.sort_by_key(|clause| format!("{clause:?}"));
+                }
+            }
+            assert_eq!(theirs, same);
+        }
+    }
+
+    #[test]
     fn what_is_not_declared_is_refused_by_its_code() {
         for (query, code) in [
             (("filter[other]", "1"), "unknown_filter"),
@@ -271,6 +345,19 @@ mod tests {
             (("limit", "101"), "invalid_parameter"),
             (("offset", "10001"), "invalid_parameter"),
             (("count", "all"), "invalid_parameter"),
+            (("sort", r#"["name","UP"]"#), "invalid_parameter"),
+            (("sort", r#"["on","ASC"]"#), "unknown_sort"),
+            (("range", "[5,2]"), "invalid_parameter"),
+            (("range", "5-2"), "invalid_parameter"),
+            (("filter", "name"), "invalid_parameter"),
+            (("filter", r#"{"other":1}"#), "unknown_filter"),
+            (("filter", r#"{"name":{"$ne":1}}"#), "unknown_filter"),
+            (("filter", r#"{"name":{"eq":[1,2]}}"#), "invalid_parameter"),
+            (("filter", r#"{"name":[["a"]]}"#), "invalid_parameter"),
+            (("filter", r#"{"name":"a\u0000"}"#), "invalid_parameter"),
+            (("_start", "-1"), "invalid_parameter"),
+            (("_end", "0"), "invalid_parameter"),
+            (("_sort", "on"), "unknown_sort"),
         ] {
             assert_eq!(parsed(&[query]), Err(code), "{query:?}");
         }

@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use percent_encoding::percent_decode_str;
 
-use super::{error::ApiError, list_query};
+use super::{error::ApiError, list_query, shape};
 use crate::plugin::{ListRequest, RouteEntry};
 
 pub(super) fn path(params: Vec<(String, String)>) -> Result<Vec<(String, String)>, ApiError> {
@@ -22,14 +22,23 @@ pub(super) fn path(params: Vec<(String, String)>) -> Result<Vec<(String, String)
         .collect()
 }
 
-pub(super) type Query = (Option<ListRequest>, Vec<(String, String)>);
+/// A query string, taken apart.
+pub(super) struct Query {
+    pub(super) list: Option<ListRequest>,
+    pub(super) fields: Option<shape::Fields>,
+    /// What the route declares itself.
+    pub(super) own: Vec<(String, String)>,
+}
 
 pub(super) fn query(entry: &RouteEntry, query: Option<&str>) -> Result<Query, ApiError> {
-    let parameters = query.map(decode_query).transpose()?.unwrap_or_default();
+    let mut parameters = query.map(decode_query).transpose()?.unwrap_or_default();
+    let fields = shape::fields(entry, &mut parameters)?;
     let (list, rest) = match &entry.route.list {
         Some(declaration) => {
-            let fields = list_query::ListFields { declaration, kinds: &entry.list_fields };
-            let (list, rest) = list_query::parse(parameters, &fields)?;
+            let known = list_query::ListFields { declaration, kinds: &entry.list_fields };
+            let (list, rest) = list_query::parse(parameters, &known, &|name| {
+                entry.query.iter().any(|check| check.name == name)
+            })?;
             (Some(list), rest)
         }
         None => (None, parameters),
@@ -50,7 +59,7 @@ pub(super) fn query(entry: &RouteEntry, query: Option<&str>) -> Result<Query, Ap
     {
         return Err(ApiError::parameter("invalid_parameter", &missing.name, "The parameter is required."));
     }
-    Ok((list, rest))
+    Ok(Query { list, fields, own: rest })
 }
 
 /// Most parameters of a query string.

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 
-use super::error::ApiError;
+use super::{error::ApiError, front::without_encoding};
 
 /// A strong entity tag: the document's version and a hash of the representation, or the hash alone where there is no
 /// version.
@@ -51,7 +51,7 @@ pub(super) fn none_match(headers: &HeaderMap, etag: &Etag) -> bool {
         value
             .split(',')
             .map(str::trim)
-            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag.0)
+            .any(|tag| tag == "*" || without_encoding(tag.strip_prefix("W/").unwrap_or(tag)) == etag.0)
     })
 }
 

@@ -71,6 +71,9 @@ pub(super) fn respond(
     answer
 }
 
+/// Parameters that say which page it is, in every dialect: in the link to the next one the cursor says it.
+const POSITION: &[&str] = &["cursor", "offset", "limit", "range", "_start", "_end"];
+
 fn paging_headers(
     headers: &mut HeaderMap,
     entry: &RouteEntry,
@@ -98,10 +101,11 @@ fn paging_headers(
             .split('&')
             .filter(|pair| {
                 let name = pair.split('=').next().unwrap_or_default();
-                !pair.is_empty() && name != "cursor" && name != "offset"
+                !pair.is_empty() && !POSITION.contains(&name)
             })
             .collect();
-        let kept = kept.iter().map(|pair| format!("{pair}&")).collect::<String>();
+        let mut kept = kept.iter().map(|pair| format!("{pair}&")).collect::<String>();
+        kept.push_str(&format!("limit={}&", list.limit));
         set(headers, header::LINK, &format!("<{}{path}?{kept}cursor={next}>; rel=\"next\"", app.api_base()));
     }
 }

@@ -23,6 +23,7 @@ use super::{
     body::Payload,
     dispatch::{ApiCall, dispatch},
     error::ApiError,
+    front::{self, TraceParent},
     health,
     remainder::Remainder,
 };
@@ -31,6 +32,9 @@ use crate::app::App;
 /// The identifier of a request, in its extensions.
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) Arc<str>);
+
+/// The host's routes outside the API.
+pub(super) const HOST_PATHS: &[&str] = &["/livez", "/readyz", "/metrics"];
 
 /// All routes of the host.
 pub(crate) fn router(app: App) -> Router {
@@ -43,6 +47,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(to_plugins)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), front::answer_options))
+        .layer(front::compression())
+        .layer(front::cors(&app.config().server.cors_origins))
         .layer(middleware::from_fn_with_state(app.clone(), around))
         .with_state(app)
 }
@@ -80,18 +87,30 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
     let request_id = request_id(&app, &request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let trace = TraceParent::of(request.headers());
     request.extensions_mut().insert(RequestId(request_id.clone()));
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_panic| {
-        tracing::error!(request.id = %request_id, "A request panicked");
-        ApiError::new("internal", "The request could not be answered.").into_response()
-    });
+    front::mark_options(&mut request);
+    let mut response = match front::check_length(&request) {
+        Ok(()) => {
+            let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+            answered.unwrap_or_else(|_panic| {
+                tracing::error!(request.id = %request_id, "A request panicked");
+                ApiError::new("internal", "The request could not be answered.").into_response()
+            })
+        }
+        Err(error) => error.into_response(),
+    };
+    front::tag_encoding(response.headers_mut());
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = write_problem(&error, response, &path, &request_id);
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    if let Some(value) = trace.header() {
+        response.headers_mut().insert("traceparent", value);
+    }
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if method == Method::HEAD {
         // The length stays that of the GET's body, which an empty one would make 0.
         let length =
@@ -106,6 +125,7 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
         .record(duration.as_secs_f64());
     tracing::info!(
         request.id = %request_id,
+        trace.id = %trace.trace_id,
         http.method = %method,
         http.path = %path,
         http.status = response.status().as_u16(),

@@ -272,16 +272,16 @@ impl PluginRuntime {
                 plugin.id()
             );
         }
-        record(plugin, route, outcome, started.elapsed());
+        record(plugin, route, outcome, started.elapsed(), end.cpu);
         result
     }
 }
 
 fn count(plugin: &LoadedPlugin, route: &Route, error: &CallError) {
-    record(plugin, route, error.failure.as_str(), Duration::ZERO);
+    record(plugin, route, error.failure.as_str(), Duration::ZERO, Duration::ZERO);
 }
 
-fn record(plugin: &LoadedPlugin, route: &Route, outcome: &'static str, duration: Duration) {
+fn record(plugin: &LoadedPlugin, route: &Route, outcome: &'static str, duration: Duration, cpu: Duration) {
     let labels = [
         ("plugin", plugin.id().to_owned()),
         ("version", plugin.version().to_owned()),
@@ -290,6 +290,7 @@ fn record(plugin: &LoadedPlugin, route: &Route, outcome: &'static str, duration:
     ];
     metrics::counter!("plugin_calls_total", &labels).increment(1);
     metrics::histogram!("plugin_call_duration_seconds", &labels).record(duration.as_secs_f64());
+    metrics::histogram!("plugin_call_cpu_seconds", &labels).record(cpu.as_secs_f64());
 }
 
 fn serialization_key(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> Option<String> {

@@ -2,7 +2,10 @@
 //!
 //! A request takes the current generation once and uses it to the end, so it never sees a mix of two.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 use store_model::{CollectionSchema, FieldKind};
@@ -28,6 +31,8 @@ pub struct RouteEntry {
     pub body: Option<BodyCheck>,
     pub query: Vec<ParamCheck>,
     pub headers: Vec<ParamCheck>,
+    /// The members of the resources that the route reads, when its schema names them.
+    pub members: Option<BTreeSet<String>>,
     /// For list routes, the kinds of the fields that clients may name.
     pub list_fields: BTreeMap<String, FieldKind>,
 }
@@ -188,6 +193,8 @@ fn route_entry(
     }
     let mut list_fields = BTreeMap::new();
     if let Some(list) = &route.list {
+        // Every list can be asked for some of its resources.
+        list_fields.insert("id".to_owned(), FieldKind::Text);
         let collection = collections.get(&list.collection).ok_or_else(|| {
             format!("it lists the collection `{}`, which no loaded plugin declares", list.collection)
         })?;
@@ -210,6 +217,24 @@ fn route_entry(
         body: route.request.as_ref().map(|body| BodyCheck::new(body, schemas)).transpose()?,
         query: params(Location::Query)?,
         headers: params(Location::Header)?,
+        members: members(route, schemas),
         list_fields,
     })
+}
+
+/// The members of what a route that reads answers: an object, or each of an array.
+fn members(route: &Route, schemas: &Map<String, Value>) -> Option<BTreeSet<String>> {
+    let response = route.responses.iter().find(|response| response.status == 200 && route.method == "GET")?;
+    let mut schema = &response.body.as_ref()?.schema;
+    // A page of references is three steps.
+    for _ in 0..4 {
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            return Some(properties.keys().cloned().collect());
+        }
+        schema = match schema.get("$ref").and_then(Value::as_str) {
+            Some(reference) => schemas.get(reference.strip_prefix("#/components/schemas/")?)?,
+            None => schema.get("items")?,
+        };
+    }
+    None
 }
