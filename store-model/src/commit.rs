@@ -82,7 +82,7 @@ pub fn run<T: Transaction>(
 /// be undone by the caller; a refusal names the document by its position.
 ///
 /// Refused are an id and a unique value that another document holds, and what
-/// [`check_stored`](crate::validate::check_stored) refuses.
+/// [`check_stored`] refuses.
 pub fn load<T: Transaction>(
     transaction: &mut T,
     collection: &str,
