@@ -32,6 +32,10 @@ pub const KEYS: Size = Size { usual: 50, extended: 200 };
 pub const DUPLICATES: Size = Size { usual: 8, extended: 50 };
 /// Times a serving process is killed.
 pub const SERVER_KILLS: Size = Size { usual: 10, extended: 200 };
+/// Damaged backups.
+pub const DAMAGED_BACKUPS: Size = Size { usual: 500, extended: 20_000 };
+/// Times a restoring process is killed.
+pub const RESTORE_KILLS: Size = Size { usual: 4, extended: 100 };
 
 pub fn is_extended() -> bool {
     std::env::var("WARES_TEST_EXTENDED").is_ok_and(|value| value == "1")

@@ -1,6 +1,9 @@
 //! The `wares` command, from outside: a process that is started, asked, stopped and killed.
 
+mod backup;
 mod commands;
 mod disk;
 mod kill;
+mod migrate;
+mod restore;
 mod serve;
