@@ -8,11 +8,13 @@
 
 mod application;
 mod arguments;
+mod db;
 mod dev;
 mod doctor;
 mod failure;
 mod output;
 mod plugin;
+mod progress;
 mod reference;
 mod seed;
 mod serve;
@@ -25,7 +27,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use application::Application;
-use arguments::{Arguments, Command, ConfigCommand, PluginCommand, UserCommand};
+use arguments::{Arguments, Command, ConfigCommand, DbCommand, PluginCommand, UserCommand};
 use failure::Failure;
 use output::Output;
 
@@ -55,6 +57,10 @@ async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCod
         Command::Dev(arguments) => dev::run::<A>(arguments, output).await,
         Command::User(UserCommand::Create(arguments)) => user::create(arguments, output).await,
         Command::Seed(arguments) => seed::run::<A>(arguments, output).await,
+        Command::Db(DbCommand::Backup(arguments)) => db::backup(&arguments, output).await,
+        Command::Db(DbCommand::Restore(arguments)) => db::restore(&arguments, output).await,
+        Command::Db(DbCommand::Verify(arguments)) => db::verify(&arguments, output).await,
+        Command::Db(DbCommand::Migrate(arguments)) => db::migrate(&arguments, output).await,
         Command::Config(ConfigCommand::Show(place)) => settings::show(&place, output),
         Command::Config(ConfigCommand::Check(place)) => settings::check(&place, output),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin::check::<A>(arguments, output).await,

@@ -4,7 +4,9 @@
 //! It speaks HTTP/1 over the Unix socket `wares.sock` in the data directory. The file system is the access check:
 //! the socket belongs to its user alone (0600), and who can open it can read the database next to it anyway.
 //!
-//! Deliberately absent: anything a network client could reach, and any streaming.
+//! A backup is streamed, and ends early when the host stops; whoever reads it sees that its last line is missing.
+//!
+//! Deliberately absent: anything a network client could reach.
 
 mod client;
 mod server;

@@ -1,6 +1,7 @@
 //! The Wares host.
 
 pub mod app;
+pub mod backup;
 mod chain;
 pub mod cli;
 pub mod clock;

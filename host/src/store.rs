@@ -12,6 +12,8 @@ mod config;
 mod error;
 pub mod idempotency;
 pub mod jobs;
+mod loading;
+mod snapshot;
 mod sqlite;
 mod transaction;
 
@@ -29,8 +31,10 @@ use self::backend::Backend;
 use crate::clock::Clock;
 
 pub use self::{
-    config::{EmbeddedConfig, StoreConfig},
+    config::{EmbeddedConfig, StoreConfig, TargetError},
     error::{CommitError, DeclareError, OpenError, ReadError, Unavailable},
+    loading::{LoadError, Loading},
+    snapshot::{Snapshot, SnapshotBatch, SnapshotCollection},
     transaction::{Actor, Answer, AnswerPlan, Content, EventPlan, Settled, Transaction},
 };
 
@@ -44,7 +48,23 @@ pub struct Store {
 
 impl Store {
     /// Opens the store, and checks what it finds there.
+    ///
+    /// # Errors
+    /// What keeps it from being used, which includes that it was being filled by a command that did not end.
     pub async fn open(config: StoreConfig, clock: Clock) -> Result<Self, OpenError> {
+        let place = config.to_string();
+        let store = Self::open_unchecked(config, clock).await?;
+        let refused = match loading::interrupted(&*store.backend).await {
+            Ok(None) => return Ok(store),
+            Ok(Some(from)) => OpenError::Incomplete { place, from },
+            Err(source) => OpenError::Unreadable { place, source },
+        };
+        store.close().await;
+        Err(refused)
+    }
+
+    /// Opens a store that may be incomplete.
+    async fn open_unchecked(config: StoreConfig, clock: Clock) -> Result<Self, OpenError> {
         let backend: Arc<dyn Backend> = match config {
             StoreConfig::Embedded(config) => Arc::new(sqlite::Sqlite::open(config).await?),
         };
@@ -125,6 +145,11 @@ impl Store {
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Everything that the store holds at this moment, while commits go on.
+    pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
+        Ok(self.backend.snapshot().await?.without(loading::COLLECTION))
     }
 
     /// Compares everything that is derived (indexes, side tables) with the documents. Returns what is

@@ -12,7 +12,7 @@ use crate::{
     document::Document,
     evaluate::values_at,
     schema::{Access, CollectionSchema},
-    validate::DOCUMENT_BYTES,
+    validate::{DOCUMENT_BYTES, check_stored},
     value::Scalar,
     write::{Commit, CommitRefused, Refusal, Write},
 };
@@ -78,6 +78,51 @@ pub fn run<T: Transaction>(
     Ok(results)
 }
 
+/// Puts documents as another store held them, with their versions and times. After an error the transaction has to
+/// be undone by the caller; a refusal names the document by its position.
+///
+/// Refused are an id and a unique value that another document holds, and what
+/// [`check_stored`] refuses.
+pub fn load<T: Transaction>(
+    transaction: &mut T,
+    collection: &str,
+    documents: &[Document],
+) -> Result<(), CommitEnd<T::Error>> {
+    for (position, document) in documents.iter().enumerate() {
+        load_one(transaction, collection, document).map_err(|end| match end {
+            WriteEnd::Refused(reason) => CommitEnd::Refused(CommitRefused { write: position, reason }),
+            WriteEnd::Failed(error) => CommitEnd::Failed(error),
+        })?;
+    }
+    Ok(())
+}
+
+fn load_one<T: Transaction>(
+    transaction: &mut T,
+    collection: &str,
+    document: &Document,
+) -> Result<(), WriteEnd<T::Error>> {
+    let schema = declared(transaction, collection)?;
+    let (stored, body) = check_stored(&schema, &document.json).map_err(WriteEnd::Refused)?;
+    if stored != *document {
+        return Err(WriteEnd::Refused(invalid("the text is of another document".to_owned())));
+    }
+    if transaction.read(collection, &document.id).map_err(WriteEnd::Failed)?.is_some() {
+        return Err(WriteEnd::Refused(Refusal::AlreadyExists));
+    }
+    check_unique(transaction, &schema, None, &body)?;
+    transaction.put(collection, None, &body, document).map_err(WriteEnd::Failed)
+}
+
+fn declared<T: Transaction>(
+    transaction: &T,
+    collection: &str,
+) -> Result<Arc<CollectionSchema>, WriteEnd<T::Error>> {
+    transaction
+        .schema(collection)
+        .ok_or_else(|| WriteEnd::Refused(invalid(format!("collection `{collection}` is not declared"))))
+}
+
 enum WriteEnd<E> {
     Refused(Refusal),
     Failed(E),
@@ -92,10 +137,7 @@ fn run_write<T: Transaction>(
     now: &str,
 ) -> Result<Written, WriteEnd<T::Error>> {
     let collection = &write.collection;
-    let Some(schema) = transaction.schema(collection) else {
-        let message = format!("collection `{collection}` is not declared");
-        return Err(WriteEnd::Refused(invalid(message)));
-    };
+    let schema = declared(transaction, collection)?;
     let old = transaction.read(collection, &write.id).map_err(WriteEnd::Failed)?;
     let applied = apply(&schema, write, old.as_ref(), earlier, now).map_err(WriteEnd::Refused)?;
     match (applied, old) {

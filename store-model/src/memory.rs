@@ -127,6 +127,28 @@ impl MemoryStore {
         }
     }
 
+    /// Every collection with its documents, sorted by name and by id.
+    pub fn snapshot(&self) -> Vec<(Arc<CollectionSchema>, Vec<Document>)> {
+        let sorted: BTreeMap<&String, &Collection> = self.collections.iter().collect();
+        let contents = |collection: &Collection| {
+            (collection.schema.clone(), collection.documents.values().map(document).collect())
+        };
+        sorted.into_values().map(contents).collect()
+    }
+
+    /// Puts documents as another store held them, all or none.
+    pub fn load(&mut self, collection: &str, documents: &[Document]) -> Result<(), CommitRefused> {
+        let mut transaction = transaction::Undoable::new(&mut self.collections);
+        match commit::load(&mut transaction, collection, documents) {
+            Ok(()) => Ok(()),
+            Err(CommitEnd::Refused(refused)) => {
+                transaction.undo();
+                Err(refused)
+            }
+            Err(CommitEnd::Failed(never)) => match never {},
+        }
+    }
+
     fn matching(
         &self,
         collection: &str,

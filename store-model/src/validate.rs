@@ -2,6 +2,8 @@
 
 mod document;
 mod query;
+mod stored;
 
 pub use document::{DOCUMENT_BYTES, DOCUMENT_DEPTH, ID_BYTES, check_document, check_id};
 pub use query::{PreparedQuery, check_aggregate, check_filter, check_query, check_scope};
+pub use stored::check_stored;

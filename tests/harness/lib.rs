@@ -1,6 +1,7 @@
 //! What the suites share: factories, builders and sizes. Each part is a small file of its own.
 #![allow(clippy::unwrap_used, reason = "the harness is test code: a panic is how it reports")]
 
+pub mod backup;
 pub mod client;
 pub mod host;
 pub mod plugin;

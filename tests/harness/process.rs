@@ -132,6 +132,22 @@ impl Place {
         ended(self.command(subcommand), "")
     }
 
+    /// Runs a command that must succeed, and answers what it said in JSON.
+    #[track_caller]
+    pub fn answer(&self, subcommand: &[&str]) -> Value {
+        let ended = self.run(&[&["--json"], subcommand].concat());
+        assert_eq!(ended.code, Some(0), "{subcommand:?}: {ended:?}");
+        serde_json::from_str(&ended.stdout).unwrap()
+    }
+
+    /// Runs a command that must fail, and answers what it said on standard error.
+    #[track_caller]
+    pub fn refusal(&self, subcommand: &[&str]) -> String {
+        let ended = self.run(subcommand);
+        assert_eq!(ended.code, Some(1), "{subcommand:?}: {ended:?}");
+        ended.stderr
+    }
+
     /// Creates a superadmin, beside a server or without one.
     pub fn create_admin(&self) {
         let create = ["user", "create", "--kind", "admin", "--role", "superadmin", "--email", ADMIN_EMAIL];

@@ -36,6 +36,10 @@ pub const KEYS: Size = Size { usual: 50, extended: 200 };
 pub const DUPLICATES: Size = Size { usual: 8, extended: 50 };
 /// Times a serving process is killed.
 pub const SERVER_KILLS: Size = Size { usual: 10, extended: 200 };
+/// Damaged backups.
+pub const DAMAGED_BACKUPS: Size = Size { usual: 500, extended: 20_000 };
+/// Times a restoring process is killed.
+pub const RESTORE_KILLS: Size = Size { usual: 4, extended: 100 };
 
 /// Connections that say nothing, or half a request.
 pub const SILENT_CLIENTS: Size = Size { usual: 200, extended: 4_000 };

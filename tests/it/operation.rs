@@ -1,7 +1,10 @@
 //! The `wares` command, from outside: a process that is started, asked, stopped and killed.
 
+mod backup;
 mod commands;
 mod disk;
 mod kill;
+mod migrate;
 mod reload_kill;
+mod restore;
 mod serve;

@@ -31,6 +31,9 @@ pub(super) enum Command {
     User(UserCommand),
     /// Fill the shop with the sample catalogue, or with one from a file; what exists already is left alone
     Seed(SeedArguments),
+    /// Back up, restore, check and move what the shop holds
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -114,6 +117,57 @@ pub(super) struct SeedArguments {
     /// Load a public catalogue from a file: FORMAT is dummyjson (products.json) or spree (products.csv)
     #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
     pub(super) from: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Write everything that the store holds to a file, also while the shop is selling
+    Backup(DbBackupArguments),
+    /// Fill an empty store from a backup, after all of it has been checked
+    Restore(DbRestoreArguments),
+    /// Check a backup, or the store with everything derived in it, and print the hash of every collection
+    Verify(DbVerifyArguments),
+    /// Copy the store into another one that is empty, and compare the hashes of every collection
+    Migrate(DbMigrateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DbBackupArguments {
+    /// File to write, or - for standard output; it holds password hashes
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Replace a file that is there already
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DbRestoreArguments {
+    /// Backup to read
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DbVerifyArguments {
+    /// Backup to check, instead of the store
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DbMigrateArguments {
+    /// Store to fill: a mongodb:// address, or a folder for an embedded store
+    #[arg(long, value_name = "TARGET")]
+    pub(super) to: String,
     #[command(flatten)]
     pub(super) place: PlaceArguments,
 }

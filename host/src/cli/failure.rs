@@ -44,6 +44,7 @@ impl From<OpenError> for Failure {
             OpenError::Directory { .. } => {
                 "Make the folder readable and writable for this user, or choose another one with --data-dir."
             }
+            OpenError::Incomplete { .. } => "Until then the store stays closed; no other command opens it.",
             _ => "Run `wares doctor` to learn more.",
         };
         Self::of(&error, next_step)

@@ -38,17 +38,6 @@ impl Output {
         print(&mut io::stderr(), &format!("warning: {text}"));
     }
 
-    /// Progress that replaces itself; a line of its own where that is not possible would be noise.
-    pub(super) fn progress(self, done: usize, total: usize) {
-        use std::io::IsTerminal;
-        if self.quiet || !io::stderr().is_terminal() {
-            return;
-        }
-        let end = if done == total { "\n" } else { "" };
-        let mut stderr = io::stderr();
-        let _ = write!(stderr, "\r{done} of {total}{end}").and_then(|()| stderr.flush());
-    }
-
     pub(super) fn failure(self, failure: &Failure) -> ExitCode {
         let Failure { cause, next_step, code } = failure;
         let text = if self.json {

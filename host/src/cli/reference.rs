@@ -43,9 +43,20 @@ mod tests {
     #[test]
     fn every_visible_command_is_in_the_reference() {
         let text = text();
-        for command in
-            ["serve", "dev", "user create", "seed", "config show", "config check", "plugin check", "doctor"]
-        {
+        for command in [
+            "serve",
+            "dev",
+            "user create",
+            "seed",
+            "db backup",
+            "db restore",
+            "db verify",
+            "db migrate",
+            "config show",
+            "config check",
+            "plugin check",
+            "doctor",
+        ] {
             assert!(text.contains(&format!("$ wares {command} --help\n")), "{command}");
         }
         assert!(!text.contains("reference"));

@@ -4,7 +4,7 @@ use std::{fs, process::ExitCode};
 
 use serde_json::Value;
 
-use super::{Application, Failure, Output, arguments::SeedArguments, serve::start};
+use super::{Application, Failure, Output, arguments::SeedArguments, progress::Progress, serve::start};
 use crate::{
     config::Config,
     control::{ControlClient, SystemRequest},
@@ -88,8 +88,10 @@ async fn fill(api: &impl SystemApi, catalogue: &Catalogue, output: Output) -> Re
 async fn load(api: &impl SystemApi, catalogue: &Catalogue, output: Output) -> Result<SeedReport, Failure> {
     let (categories, products) = (catalogue.categories.len(), catalogue.products.len());
     output.note(&format!("Loading {categories} categories and {products} products."));
-    let progress = |done, total| output.progress(done, total);
-    seed::load(api, catalogue, progress).await.map_err(|error| no_answer(&error))
+    let mut progress = Progress::on_terminal(output, "Loading");
+    seed::load(api, catalogue, |done, total| progress.set(done as u64, total as u64))
+        .await
+        .map_err(|error| no_answer(&error))
 }
 
 fn no_answer(error: &SystemApiError) -> Failure {

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::{Application, Failure, Output, arguments::ServeArguments, seed::seed_if_empty, signals::Stop};
 use crate::{
+    backup::{self, Chunks},
     chain::chain,
     clock::Clock,
     config::{Config, ServerConfig},
@@ -154,6 +155,17 @@ impl<A: Application> ControlHandlers for Handlers<A> {
             environment: self.config.environment.as_str().to_owned(),
             plugins: self.plugins(),
         }
+    }
+
+    async fn backup(&self) -> Result<Chunks, Refused> {
+        let store = self.application.store();
+        let snapshot = store.snapshot().await.map_err(|error| Refused { message: chain(&error) })?;
+        tracing::info!("A command takes a backup of {} documents", snapshot.documents());
+        Ok(backup::encode(snapshot, store.clock().timestamp()))
+    }
+
+    async fn verify(&self) -> Result<Vec<String>, Refused> {
+        self.application.store().verify().await.map_err(|error| Refused { message: chain(&error) })
     }
 }
 

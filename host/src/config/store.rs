@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::{Wrong, ensure, secret};
+use crate::store::StoreConfig;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,6 +35,11 @@ impl Default for StoreSection {
 }
 
 impl StoreSection {
+    /// The store that is configured.
+    pub fn store_config(&self) -> StoreConfig {
+        StoreConfig::embedded(&self.data_dir)
+    }
+
     pub(super) fn check(&self) -> Result<(), Wrong> {
         ensure(self.data_dir != Path::new(""), "store.data_dir", "the path of a folder")
     }

@@ -6,14 +6,18 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, StatusCode, client::conn::http1, header::HOST};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::net::UnixStream;
+use tokio::{net::UnixStream, task::JoinHandle};
 
 use super::{ControlError, HostStatus, MAX_BYTES, SystemRequest, SystemResponse, UserCreate, socket_path};
-use crate::identity::User;
+use crate::{
+    backup::{Chunks, SourceError},
+    identity::User,
+};
 
 /// A running host. Every request is a connection of its own, so that requests can run side by side; on a Unix
 /// socket that costs microseconds.
@@ -57,29 +61,78 @@ impl ControlClient {
         self.send(Method::POST, "/requests", request).await
     }
 
+    /// What the store holds now, as a backup. The host stays busy with it until it is read or dropped.
+    pub async fn backup(&self) -> Result<Chunks, ControlError> {
+        let (response, connection) = self.request(Method::GET, "/backup", &()).await?;
+        if response.status() != StatusCode::OK {
+            return Err(refused(read(response).await?.1));
+        }
+        let chunks = response.into_body().into_data_stream().map_err(SourceError::from);
+        // The connection lives as long as its stream.
+        let chunks = stream::unfold((chunks, connection), async |(mut chunks, connection)| {
+            let chunk = chunks.next().await?;
+            Some((chunk, (chunks, connection)))
+        });
+        Ok(chunks.boxed())
+    }
+
+    /// What is wrong inside the store; nothing when all is well.
+    pub async fn verify(&self) -> Result<Vec<String>, ControlError> {
+        self.send(Method::GET, "/verify", &()).await
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ControlError> {
+        let (response, _connection) = self.request(method, path, body).await?;
+        let (status, body) = read(response).await?;
+        if matches!(status, StatusCode::OK | StatusCode::CREATED) {
+            serde_json::from_slice(&body).map_err(|_| ControlError::Protocol)
+        } else {
+            Err(refused(body))
+        }
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<(Response<Incoming>, Connection), ControlError> {
         let connected = UnixStream::connect(&self.path).await;
         let stream = connected.map_err(|source| ControlError::Connect { path: self.path.clone(), source })?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(ControlError::Http)?;
-        let driver = tokio::spawn(connection);
+        let driver = Connection(tokio::spawn(async move {
+            // The request hears of it.
+            let _ = connection.await;
+        }));
         let body = serde_json::to_vec(body).map_err(|_| ControlError::Protocol)?;
         let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
         let request = request.body(Full::<Bytes>::from(body)).map_err(|_| ControlError::Protocol)?;
         let response = sender.send_request(request).await.map_err(ControlError::Http)?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
-        let body = body.map_err(|_| ControlError::Protocol)?.to_bytes();
-        driver.abort();
-        if matches!(status, StatusCode::OK | StatusCode::CREATED) {
-            serde_json::from_slice(&body).map_err(|_| ControlError::Protocol)
-        } else {
-            Err(serde_json::from_slice(&body).map_or(ControlError::Protocol, ControlError::Refused))
-        }
+        Ok((response, driver))
     }
+}
+
+/// The task that drives a connection. Dropping it closes the connection.
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn read(response: Response<Incoming>) -> Result<(StatusCode, Bytes), ControlError> {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
+    Ok((status, body.map_err(|_| ControlError::Protocol)?.to_bytes()))
+}
+
+fn refused(body: Bytes) -> ControlError {
+    serde_json::from_slice(&body).map_or(ControlError::Protocol, ControlError::Refused)
 }

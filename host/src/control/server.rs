@@ -13,26 +13,38 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use futures_util::{StreamExt, TryStreamExt};
+use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
-    Method, Request, Response, StatusCode, body::Incoming, header::CONTENT_TYPE, server::conn::http1,
+    Method, Request, Response, StatusCode,
+    body::{Frame, Incoming},
+    header::CONTENT_TYPE,
+    server::conn::http1,
     service::service_fn,
 };
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, sync::watch};
 
 use super::{
     ControlError, HostStatus, MAX_BYTES, Refused, SystemRequest, SystemResponse, UserCreate, socket_path,
 };
-use crate::identity::User;
+use crate::{
+    backup::{Chunks, SourceError},
+    identity::User,
+};
 
 /// What the host does for commands.
 pub trait ControlHandlers: Send + Sync + 'static {
     fn user_create(&self, request: UserCreate) -> impl Future<Output = Result<User, Refused>> + Send;
     fn system_request(&self, request: SystemRequest) -> impl Future<Output = SystemResponse> + Send;
     fn status(&self) -> impl Future<Output = HostStatus> + Send;
+    fn backup(&self) -> impl Future<Output = Result<Chunks, Refused>> + Send;
+    /// What is wrong inside the store.
+    fn verify(&self) -> impl Future<Output = Result<Vec<String>, Refused>> + Send;
 }
+
+type Body = UnsyncBoxBody<Bytes, SourceError>;
 
 /// A bound control socket. Dropping it removes the file.
 pub struct ControlServer<H> {
@@ -67,6 +79,7 @@ impl<H: ControlHandlers> ControlServer<H> {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, handlers, file } = self;
         let graceful = GracefulShutdown::new();
+        let (stop, stopped) = watch::channel(());
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let stream = tokio::select! {
@@ -82,7 +95,8 @@ impl<H: ControlHandlers> ControlServer<H> {
                 },
             };
             let handlers = handlers.clone();
-            let service = service_fn(move |request| answer(handlers.clone(), request));
+            let stopped = stopped.clone();
+            let service = service_fn(move |request| answer(handlers.clone(), stopped.clone(), request));
             let connection =
                 graceful.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             tokio::spawn(async move {
@@ -93,6 +107,8 @@ impl<H: ControlHandlers> ControlServer<H> {
         }
         // New commands must not find a host that no longer answers.
         drop((listener, file));
+        // A backup may take longer than a stop may.
+        drop(stop);
         graceful.shutdown().await;
     }
 }
@@ -114,11 +130,29 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
 
 async fn answer<H: ControlHandlers>(
     handlers: Arc<H>,
+    mut stopped: watch::Receiver<()>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
+) -> Result<Response<Body>, hyper::http::Error> {
     let route = (request.method().clone(), request.uri().path().to_owned());
     match (route.0, route.1.as_str()) {
         (Method::GET, "/status") => json(StatusCode::OK, &handlers.status().await),
+        (Method::GET, "/verify") => match handlers.verify().await {
+            Ok(problems) => json(StatusCode::OK, &problems),
+            Err(refused) => json(StatusCode::CONFLICT, &refused),
+        },
+        (Method::GET, "/backup") => match handlers.backup().await {
+            Ok(chunks) => {
+                let stop = async move {
+                    // An error means that the other end is gone, which is the sign to stop.
+                    let _ = stopped.changed().await;
+                };
+                let frames = chunks.take_until(Box::pin(stop)).map_ok(Frame::data);
+                Response::builder()
+                    .header(CONTENT_TYPE, "application/x-ndjson")
+                    .body(Body::new(StreamBody::new(frames)))
+            }
+            Err(refused) => json(StatusCode::CONFLICT, &refused),
+        },
         (Method::POST, "/users") => match read(request).await {
             Ok(body) => match handlers.user_create(body).await {
                 Ok(user) => json(StatusCode::CREATED, &user),
@@ -146,7 +180,8 @@ async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refu
     })
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    Response::builder().status(status).header(CONTENT_TYPE, "application/json").body(Full::from(body))
+fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<Body>, hyper::http::Error> {
+    let body = Full::from(serde_json::to_vec(body).unwrap_or_default());
+    let body = Body::new(body.map_err(|never| match never {}));
+    Response::builder().status(status).header(CONTENT_TYPE, "application/json").body(body)
 }

@@ -1,9 +1,14 @@
 use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
 
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::identity::{AccountKind, AccountStatus, User};
+use crate::{
+    backup::Chunks,
+    identity::{AccountKind, AccountStatus, User},
+};
 
 use super::*;
 
@@ -39,6 +44,16 @@ impl ControlHandlers for Fake {
             environment: "development".to_owned(),
             plugins: json!([]),
         }
+    }
+
+    /// A first chunk, and then nothing for ever.
+    async fn backup(&self) -> Result<Chunks, Refused> {
+        let first = stream::once(async { Ok(Bytes::from("first\n")) });
+        Ok(first.chain(stream::pending()).boxed())
+    }
+
+    async fn verify(&self) -> Result<Vec<String>, Refused> {
+        Err(Refused { message: "the disk is on fire".to_owned() })
     }
 }
 
@@ -82,11 +97,18 @@ async fn commands_reach_a_running_host() {
         SystemResponse { status: 201, body: json!({"path": "/products", "body": {"a": 1}}) }
     );
 
+    let refused = client.verify().await.unwrap_err();
+    assert_eq!(refused.to_string(), "the disk is on fire");
+    let mut backup = client.backup().await.unwrap();
+    assert_eq!(backup.next().await.unwrap().unwrap(), "first\n");
+
     let second = ControlServer::bind(folder.path(), Arc::new(Fake));
     assert!(matches!(second, Err(ControlError::InUse(_))));
 
+    // A backup ends with the host, and does not keep it from stopping.
     stop.send(()).unwrap();
     serving.await.unwrap();
+    assert!(backup.next().await.is_none());
     assert!(ControlClient::connect(folder.path()).await.unwrap().is_none());
     assert!(!folder.path().join("wares.sock").exists());
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use store_model::{Aggregate, AggregateRow, CollectionSchema, Commit, Document, Filter, Page, Query, Scope};
 
-use super::error::{CommitError, DeclareError, ReadError};
+use super::{
+    error::{CommitError, DeclareError, ReadError, Unavailable},
+    snapshot::Snapshot,
+};
 
 /// A place where documents are kept.
 ///
@@ -44,6 +47,30 @@ pub(super) trait Backend: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<AggregateRow>, ReadError>>;
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Vec<Option<Document>>, CommitError>>;
+
+    /// Everything that the store holds, of one moment and in order.
+    ///
+    /// Laws:
+    /// - It is one moment for schemas and documents of all collections, and it comes after the call: every commit is
+    ///   there whole or not at all, and one that was acknowledged before is there. Commits go on meanwhile.
+    /// - Collections are sorted by the bytes of their names, those without documents included; documents by the bytes
+    ///   of their ids. Each collection's count is exact.
+    /// - A document's `json` is what [`Self::get_many`] gives, byte for byte.
+    /// - Memory is bounded: batches of `BATCH_BYTES` or `BATCH_DOCUMENTS`, of one collection each, go through a channel
+    ///   of `BATCHES`. A reader who takes no batch for `STALL` loses the snapshot, because it holds resources; one who
+    ///   drops it ends it. A fault is sent as the last batch, and so is the end of the store.
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, ReadError>>;
+
+    /// Puts documents as another store held them: the text byte for byte, with version and times, and everything
+    /// that is derived from it. All of the call or none, durable when it is answered.
+    ///
+    /// Refused is what `store_model::commit::load` refuses, with the position of the document: text that no store
+    /// wrote, and an id or a unique value that another document holds, of this call or stored before.
+    fn load(&self, collection: String, documents: Vec<Document>) -> BoxFuture<'_, Result<(), CommitError>>;
+
+    /// Takes every collection but one away, with its documents and everything derived from them. A crash meanwhile
+    /// may leave some; called again, it takes the rest.
+    fn clear(&self, keep: String) -> BoxFuture<'_, Result<(), Unavailable>>;
 
     fn verify(&self) -> BoxFuture<'_, Result<Vec<String>, ReadError>>;
 

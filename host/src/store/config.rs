@@ -1,6 +1,6 @@
 //! Settings of the store.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,37 @@ impl Default for StoreConfig {
     }
 }
 
+/// Why a text names no store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    #[error("a store is named by a folder or by a `mongodb://` address, not by an empty text")]
+    Empty,
+    #[error("MongoDB is not available in this build: name a folder for an embedded store")]
+    MongoDb,
+}
+
 impl StoreConfig {
+    /// The store that a text names: a `mongodb://` address, or the folder of an embedded store.
+    ///
+    /// # Errors
+    /// The text names none, or one that this build does not have.
+    pub fn parse(text: &str) -> Result<Self, TargetError> {
+        match text {
+            "" => Err(TargetError::Empty),
+            _ if text.starts_with("mongodb://") || text.starts_with("mongodb+srv://") => {
+                Err(TargetError::MongoDb)
+            }
+            folder => Ok(Self::embedded(folder)),
+        }
+    }
+
+    /// Whether there may be something to open. Opening an embedded store that is not there makes it.
+    pub fn exists(&self) -> bool {
+        match self {
+            Self::Embedded(config) => config.file().exists(),
+        }
+    }
+
     /// The embedded store in a directory, with the defaults for the rest.
     pub fn embedded(directory: impl Into<PathBuf>) -> Self {
         Self::Embedded(EmbeddedConfig { directory: directory.into(), ..EmbeddedConfig::default() })
@@ -47,6 +77,22 @@ pub struct EmbeddedConfig {
     /// Largest size of the database in pages of 4 KiB, 0 for no bound. A full database refuses writes
     /// and goes on reading.
     pub max_pages: u32,
+}
+
+impl EmbeddedConfig {
+    /// The database.
+    pub fn file(&self) -> PathBuf {
+        self.directory.join("wares.db")
+    }
+}
+
+/// Where the store is, for messages. Never a password.
+impl fmt::Display for StoreConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(config) => write!(formatter, "`{}`", config.directory.display()),
+        }
+    }
 }
 
 impl Default for EmbeddedConfig {

@@ -21,6 +21,17 @@ pub enum OpenError {
         .file.display()
     )]
     Format { file: PathBuf, found: i64, known: i64 },
+    #[error(
+        "the store {place} is incomplete: filling it from {from} was interrupted; run that `wares db restore` or \
+         `wares db migrate` again, which begins anew"
+    )]
+    Incomplete { place: String, from: String },
+    #[error("the store {place} cannot be read")]
+    Unreadable {
+        place: String,
+        #[source]
+        source: ReadError,
+    },
     #[error("the data directory `{}` cannot be used", .directory.display())]
     Directory {
         directory: PathBuf,

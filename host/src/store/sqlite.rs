@@ -9,6 +9,7 @@ mod filter;
 mod open;
 mod page;
 mod readers;
+mod snapshot;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use super::{
     backend::Backend,
     config::EmbeddedConfig,
     error::{CommitError, DeclareError, OpenError, ReadError, Unavailable},
+    snapshot::Snapshot,
 };
 
 /// Lookups of more ids than this leave the async worker threads alone.
@@ -207,6 +209,18 @@ impl Backend for Sqlite {
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Vec<Option<Document>>, CommitError>> {
         self.writer.commit(commit).boxed()
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, ReadError>> {
+        snapshot::snapshot(self.readers.clone()).boxed()
+    }
+
+    fn load(&self, collection: String, documents: Vec<Document>) -> BoxFuture<'_, Result<(), CommitError>> {
+        self.writer.load(collection, documents).boxed()
+    }
+
+    fn clear(&self, keep: String) -> BoxFuture<'_, Result<(), Unavailable>> {
+        self.writer.clear(keep).boxed()
     }
 
     fn verify(&self) -> BoxFuture<'_, Result<Vec<String>, ReadError>> {

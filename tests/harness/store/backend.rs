@@ -8,11 +8,11 @@ use std::{
 
 use host::{
     clock::Clock,
-    store::{CommitError, DeclareError, EmbeddedConfig, ReadError, Store, StoreConfig},
+    store::{CommitError, DeclareError, EmbeddedConfig, LoadError, Loading, ReadError, Store, StoreConfig},
 };
 use store_model::{
     Aggregate, AggregateRow, CollectionSchema, Commit, CommitRefused, DeclareRefused, Document, Filter, Page,
-    Query, QueryError, Scope, Write, memory::MemoryStore,
+    Query, QueryError, Refusal, Scope, Write, memory::MemoryStore,
 };
 use tempfile::TempDir;
 
@@ -50,15 +50,25 @@ pub trait SuiteStore: Clone + Send + Sync + 'static {
         writes: Vec<Write>,
     ) -> impl Future<Output = Result<Vec<Option<Document>>, CommitRefused>> + Send;
 
+    /// Everything of one moment, in the order in which it is given.
+    fn snapshot(&self) -> impl Future<Output = Contents> + Send;
+
     /// What is wrong inside the store.
     fn verify(&self) -> impl Future<Output = Vec<String>> + Send;
 }
 
-/// Makes empty stores of one kind.
+/// Collections with their documents.
+pub type Contents = Vec<(CollectionSchema, Vec<Document>)>;
+
+/// Makes stores of one kind.
 pub trait SuiteBackend {
     type Store: SuiteStore;
 
+    /// An empty store.
     fn open(&self) -> impl Future<Output = Self::Store>;
+
+    /// A store with what another one held, or why a document is refused.
+    fn filled(&self, contents: Contents) -> impl Future<Output = Result<Self::Store, Refusal>>;
 }
 
 /// The reference model.
@@ -91,6 +101,17 @@ impl SuiteBackend for Memory {
         let (clock, _) = Clock::manual(START_MS);
         MemorySuiteStore { store: Arc::default(), clock }
     }
+
+    async fn filled(&self, contents: Contents) -> Result<MemorySuiteStore, Refusal> {
+        let filled = self.open().await;
+        for (schema, documents) in contents {
+            let name = schema.name.clone();
+            filled.declare(vec![schema]).await.unwrap();
+            let loaded = filled.store.lock().unwrap().load(&name, &documents);
+            loaded.map_err(|refused| refused.reason)?;
+        }
+        Ok(filled)
+    }
 }
 
 impl SuiteBackend for Embedded {
@@ -102,6 +123,27 @@ impl SuiteBackend for Embedded {
         let store = open_embedded(directory.path(), clock).await;
         HostSuiteStore { store, _directory: Arc::new(directory) }
     }
+
+    async fn filled(&self, contents: Contents) -> Result<HostSuiteStore, Refusal> {
+        let directory = TempDir::new().unwrap();
+        let store = fill(StoreConfig::embedded(directory.path()), contents).await?;
+        Ok(HostSuiteStore { store, _directory: Arc::new(directory) })
+    }
+}
+
+/// Fills an empty store.
+pub async fn fill(config: StoreConfig, contents: Contents) -> Result<Store, Refusal> {
+    let (clock, _) = Clock::manual(START_MS);
+    let loading = Loading::begin(config, clock, "a test").await.unwrap();
+    for (schema, documents) in contents {
+        let name = schema.name.clone();
+        loading.collection(schema).await.unwrap();
+        loading.documents(&name, documents).await.map_err(|error| match error {
+            LoadError::Refused { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        })?;
+    }
+    Ok(loading.finish().await.unwrap())
 }
 
 /// The embedded store as a server runs it.
@@ -154,6 +196,11 @@ impl SuiteStore for MemorySuiteStore {
         self.store.lock().unwrap().commit(&commit)
     }
 
+    async fn snapshot(&self) -> Contents {
+        let contents = self.store.lock().unwrap().snapshot();
+        contents.into_iter().map(|(schema, documents)| ((*schema).clone(), documents)).collect()
+    }
+
     async fn verify(&self) -> Vec<String> {
         Vec::new()
     }
@@ -202,6 +249,26 @@ impl SuiteStore for HostSuiteStore {
             CommitError::Refused(refused) => refused,
             CommitError::Unavailable(fault) => panic!("{fault:?}"),
         })
+    }
+
+    async fn snapshot(&self) -> Contents {
+        let mut snapshot = self.store.snapshot().await.unwrap();
+        let mut contents: Contents = snapshot
+            .collections()
+            .iter()
+            .map(|collection| ((*collection.schema).clone(), Vec::new()))
+            .collect();
+        let counts: Vec<u64> = snapshot.collections().iter().map(|collection| collection.documents).collect();
+        let mut current = 0;
+        while let Some(batch) = snapshot.next().await.unwrap() {
+            while contents[current].0 != *batch.collection {
+                current += 1;
+            }
+            contents[current].1.extend(batch.documents);
+        }
+        let found: Vec<u64> = contents.iter().map(|(_, documents)| documents.len() as u64).collect();
+        assert_eq!(found, counts);
+        contents
     }
 
     async fn verify(&self) -> Vec<String> {

@@ -23,6 +23,7 @@ mod aggregates;
 mod collections;
 mod concurrency;
 mod filters;
+mod moving;
 mod paging;
 mod scopes;
 mod text;

@@ -75,6 +75,25 @@ pub(super) fn declare(
     Ok(tables)
 }
 
+/// Takes every collection but one out of the database, in a transaction of the caller. The result replaces the
+/// tables once that is committed.
+pub(super) fn clear(connection: &Connection, tables: &Tables, keep: &str) -> Result<Tables, Fault> {
+    for table in tables.values().filter(|table| table.schema.name != keep) {
+        let sides = table.multi_fields().map(|field| table.side_derived(field));
+        // What refers to the documents goes first.
+        for derived in sides.chain(table.tokens_derived()) {
+            connection.execute_batch(&derived.drop)?;
+        }
+        connection.execute_batch(&format!("DROP TABLE {}", table.name))?;
+        connection.execute("DELETE FROM collection WHERE name = ?1", [&table.schema.name])?;
+    }
+    Ok(tables
+        .iter()
+        .filter(|(name, _)| *name == keep)
+        .map(|(name, table)| (name.clone(), table.clone()))
+        .collect())
+}
+
 fn create(connection: &Connection, table: &Table) -> Result<(), Fault> {
     connection.execute_batch(&table.create())?;
     for field in table.multi_fields() {

@@ -1,8 +1,9 @@
 //! Opening the database: the lock, the checks and the settings of the writing connection.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io::{self, Read},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -41,7 +42,7 @@ pub(super) struct Opened {
 pub(super) fn open(config: &EmbeddedConfig) -> Result<Opened, OpenError> {
     let directory = &config.directory;
     let lock = lock(directory)?;
-    let file = directory.join("wares.db");
+    let file = config.file();
     check_header(directory, &file)?;
     let damage = |fault: Fault| describe(&file, fault);
     let connection = connect(&file, config).map_err(damage)?;
@@ -68,7 +69,8 @@ pub(super) fn check(connection: &Connection, pragma: &str) -> Result<Vec<String>
 
 fn lock(directory: &Path) -> Result<File, OpenError> {
     let unusable = |source: io::Error| OpenError::Directory { directory: directory.to_owned(), source };
-    fs::create_dir_all(directory).map_err(unusable)?;
+    // For its owner only: it holds secrets and personal data.
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
     let path = directory.join("lock");
     let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(unusable)?;
     match lock.try_lock() {

@@ -49,7 +49,7 @@ impl Readers {
 
     /// An idle connection, or a new one: as many exist as reads ran at the same time.
     pub(super) fn reader(&self) -> Result<Reader<'_>, Unavailable> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(Unavailable::Closed);
         }
         let idle = self.idle().pop();
@@ -63,6 +63,10 @@ impl Readers {
     /// The bound on queries that run at the same time.
     pub(super) fn queries(&self) -> Arc<Semaphore> {
         self.queries.clone()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     pub(super) fn close(&self) {
@@ -108,7 +112,7 @@ impl Drop for Reader<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take()
             && connection.is_autocommit()
-            && !self.readers.closed.load(Ordering::Acquire)
+            && !self.readers.is_closed()
         {
             self.readers.idle().push(connection);
         }

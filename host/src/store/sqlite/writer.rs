@@ -16,7 +16,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use rusqlite::Connection;
-use store_model::{CollectionSchema, Commit, CommitRefused, Document, commit};
+use store_model::{
+    CollectionSchema, Commit, CommitRefused, Document,
+    commit::{self, CommitEnd},
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -38,6 +41,8 @@ type CommitReply = Result<Vec<Option<Document>>, CommitError>;
 enum Message {
     Commit { commit: Commit, reply: oneshot::Sender<CommitReply> },
     Declare { schemas: Vec<CollectionSchema>, reply: oneshot::Sender<Result<(), DeclareError>> },
+    Load { collection: String, documents: Vec<Document>, reply: oneshot::Sender<Result<(), CommitError>> },
+    Clear { keep: String, reply: oneshot::Sender<Result<(), Unavailable>> },
     Close,
 }
 
@@ -73,6 +78,18 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Declare { schemas, reply }).map_err(DeclareError::Unavailable)?;
         answer.await.unwrap_or(Err(DeclareError::Unavailable(Unavailable::Closed)))
+    }
+
+    pub(super) async fn load(&self, collection: String, documents: Vec<Document>) -> Result<(), CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Load { collection, documents, reply }).map_err(CommitError::Unavailable)?;
+        answer.await.unwrap_or(Err(CommitError::Unavailable(Unavailable::Closed)))
+    }
+
+    pub(super) async fn clear(&self, keep: String) -> Result<(), Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Clear { keep, reply })?;
+        answer.await.unwrap_or(Err(Unavailable::Closed))
     }
 
     /// Lets the queue run empty, and waits for the thread. Blocks.
@@ -119,16 +136,23 @@ impl WriterThread {
                     // The caller may be gone, and the collections are declared all the same.
                     let _ = reply.send(self.declare(schemas));
                 }
+                Message::Load { collection, documents, reply } => {
+                    unchecked.1 += documents.iter().map(|document| document.json.len()).sum::<usize>();
+                    let _ = reply.send(self.load(&collection, &documents));
+                }
+                Message::Clear { keep, reply } => {
+                    let _ = reply.send(self.clear(&keep).map_err(Unavailable::from));
+                }
                 Message::Commit { commit, reply } => {
                     let (written, other) = self.batch(queue, commit, reply);
                     unchecked.0 += written.0;
                     unchecked.1 += written.1;
-                    if unchecked.0 >= CHECKPOINT_REQUESTS || unchecked.1 >= CHECKPOINT_BYTES {
-                        unchecked = (0, 0);
-                        self.checkpoint("PASSIVE");
-                    }
                     next = other;
                 }
+            }
+            if unchecked.0 >= CHECKPOINT_REQUESTS || unchecked.1 >= CHECKPOINT_BYTES {
+                unchecked = (0, 0);
+                self.checkpoint("PASSIVE");
             }
             if next.is_none() {
                 next = queue.recv().ok();
@@ -203,12 +227,12 @@ impl WriterThread {
                 self.execute("RELEASE request").map_err(RequestFailed::Batch)?;
                 return Ok(documents);
             }
-            Err(commit::CommitEnd::Refused(refused)) => RequestFailed::Refused(refused),
+            Err(CommitEnd::Refused(refused)) => RequestFailed::Refused(refused),
             // After these the transaction is as good as gone.
-            Err(commit::CommitEnd::Failed(fault)) if fault.is_fatal() || self.connection.is_autocommit() => {
+            Err(CommitEnd::Failed(fault)) if fault.is_fatal() || self.connection.is_autocommit() => {
                 return Err(RequestFailed::Batch(fault));
             }
-            Err(commit::CommitEnd::Failed(fault)) => RequestFailed::Alone(fault),
+            Err(CommitEnd::Failed(fault)) => RequestFailed::Alone(fault),
         };
         self.execute("ROLLBACK TO request").map_err(RequestFailed::Batch)?;
         self.execute("RELEASE request").map_err(RequestFailed::Batch)?;
@@ -233,6 +257,42 @@ impl WriterThread {
                     DeclareFailed::Refused(refused) => DeclareError::Refused(refused),
                     DeclareFailed::Fault(fault) => DeclareError::Unavailable(fault.into()),
                 })
+            }
+        }
+    }
+
+    fn load(&self, collection: &str, documents: &[Document]) -> Result<(), CommitError> {
+        let tables = self.tables.load_full();
+        let loaded = self
+            .execute("BEGIN IMMEDIATE")
+            .map_err(CommitEnd::Failed)
+            .and_then(|()| {
+                commit::load(&mut SqlTransaction::new(&self.connection, &tables), collection, documents)
+            })
+            .and_then(|()| self.execute("COMMIT").map_err(CommitEnd::Failed));
+        loaded.map_err(|end| {
+            self.roll_back();
+            match end {
+                CommitEnd::Refused(refused) => CommitError::Refused(refused),
+                CommitEnd::Failed(fault) => CommitError::Unavailable(fault.into()),
+            }
+        })
+    }
+
+    fn clear(&self, keep: &str) -> Result<(), Fault> {
+        let tables = self.tables.load_full();
+        let cleared = self
+            .execute("BEGIN IMMEDIATE")
+            .and_then(|()| declare::clear(&self.connection, &tables, keep))
+            .and_then(|left| self.execute("COMMIT").map(|()| left));
+        match cleared {
+            Ok(left) => {
+                self.tables.store(Arc::new(left));
+                Ok(())
+            }
+            Err(fault) => {
+                self.roll_back();
+                Err(fault)
             }
         }
     }
