@@ -179,6 +179,21 @@ impl<'h> Commit<'h> {
         Ok(Reply::Committed)
     }
 
+    /// Applies the commit with a JSON value as the answer, which has the version of the document that `shown` results
+    /// in: for a resource that is a part of a document.
+    pub fn answer_part(
+        mut self,
+        status: u16,
+        shown: WriteRef,
+        body: &impl Serialize,
+        headers: Vec<(String, String)>,
+    ) -> Result<Reply, StoreError> {
+        let body = Some(Content::Json(self.encode(body)));
+        self.request.answer = Some(AnswerRequest { status, headers, body, subject: Some(shown.0) });
+        self.apply()?;
+        Ok(Reply::Committed)
+    }
+
     /// Applies the commit with an empty answer, 204.
     pub fn answer_empty(mut self) -> Result<Reply, StoreError> {
         self.request.answer =

@@ -9,6 +9,7 @@
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod change;
 pub mod commit;
 mod convert;
 pub mod descriptor;
@@ -28,6 +29,7 @@ pub mod slug;
 pub mod store;
 pub mod time;
 
+pub use change::Change;
 pub use commit::{Commit, WriteRef};
 pub use descriptor::{Capability, Collection, Permission};
 pub use error::{FieldError, Problem, StoreError};

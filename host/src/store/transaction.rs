@@ -229,7 +229,7 @@ impl Transaction {
         }
         if let Some(key) = &about.idempotency {
             let (record, embeds) = match answer {
-                Some(answer) => idempotency_record(key, answer),
+                Some(answer) => idempotency_record(key, answer, &writes),
                 None => (key.running(), Vec::new()),
             };
             writes.push(match self.state().record_version.or(key.takes_over) {
@@ -318,8 +318,15 @@ fn embed(member: &str, content: &Content, body: &mut Map<String, Value>) -> Vec<
     }
 }
 
-fn idempotency_record(key: &IdempotencyKey, answer: &AnswerPlan) -> (Map<String, Value>, Vec<Embed>) {
-    let mut record = key.record(answer.status, &answer.headers, None);
+fn idempotency_record(
+    key: &IdempotencyKey,
+    answer: &AnswerPlan,
+    writes: &[Write],
+) -> (Map<String, Value>, Vec<Embed>) {
+    // A body that is no document does not tell the version of the document it is a part of.
+    let part = answer.subject.filter(|_| matches!(answer.body, Some(Content::Json(_))));
+    let shown_version = part.and_then(|subject| version_after(writes.get(subject)?));
+    let mut record = key.record(answer.status, &answer.headers, shown_version);
     if let Some(subject) = answer.subject {
         record.insert("subject".to_owned(), json!(subject));
     }
@@ -328,6 +335,16 @@ fn idempotency_record(key: &IdempotencyKey, answer: &AnswerPlan) -> (Map<String,
         None => Vec::new(),
     };
     (record, embeds)
+}
+
+/// The version that a write will result in, where it is known before.
+fn version_after(write: &Write) -> Option<u64> {
+    match write.operation {
+        Operation::Insert(_) => Some(1),
+        Operation::Replace(_) | Operation::Update(_) => write.expected_version.map(|version| version + 1),
+        Operation::Delete => None,
+        Operation::Check => write.expected_version,
+    }
 }
 
 fn event_write(store: &Store, event: &EventPlan, writes: &[Write], about: &About) -> Write {
