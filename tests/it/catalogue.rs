@@ -7,3 +7,4 @@ mod conditional;
 mod idempotency;
 mod lists;
 mod products;
+mod variants;

@@ -4,18 +4,21 @@
 //! `categories.rs` tells how the two keep each other's references whole. Stock, orders and promotions are not here.
 
 mod categories;
+mod examples;
 mod handlers;
 pub mod model;
+mod routes;
 pub mod rules;
+mod save;
+mod variants;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-use model::{Product, ProductInput};
 use plugin_sdk::{
     Access, Capability, Collection, FieldError, FieldKind, Permission, Plugin, Router, Value, export_plugin,
-    json, money::is_currency, router::Route,
+    json, money::is_currency,
 };
 use serde::Deserialize;
 
@@ -36,119 +39,14 @@ impl Default for Config {
     }
 }
 
-/// Fields that lists may be filtered by.
-const FILTERS: &[&str] = &[
-    "id",
-    "slug",
-    "name",
-    "status",
-    "tags",
-    "categoryIds",
-    "variants.id",
-    "variants.sku",
-    "variants.barcode",
-    "taxClass",
-    "version",
-    "createdAt",
-    "updatedAt",
-    "publishedAt",
-];
-
-/// Fields that lists may be sorted by.
-const SORTS: &[&str] = &["id", "name", "slug", "status", "createdAt", "updatedAt", "publishedAt"];
-
 impl Plugin for Products {
     const ID: &'static str = "products";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const TITLE: &'static str = "Products";
 
     fn routes(router: &mut Router) {
-        in_currency(router.get("/products", "listProducts", handlers::list))
-            .summary("List products")
-            .description(
-                "Callers without `products:read` see active products only. `q` searches names, SKUs, barcodes, tags and \
-                 descriptions. Each variant has the list price that applies now.",
-            )
-            .public()
-            .query_param::<String>(
-                "category",
-                "Id or slug of a category: only products in it or in a category below it. An unknown one has none.",
-            )
-            .list("products", FILTERS, SORTS, true)
-            .returns::<Vec<Product>>(200, "A page of products.")
-            .example(|| json!([product_example()]))
-            .errors(&["cursor_mismatch", "invalid_parameter", "unavailable"])
-            .cacheable();
-        in_currency(router.get("/products/{id}", "getProduct", handlers::read))
-            .summary("Read a product")
-            .description("Callers without `products:read` see active products only.")
-            .public()
-            .path_param("id", "The product's id.")
-            .returns::<Product>(200, "The product.")
-            .example(product_example)
-            .errors(&["not_found", "invalid_parameter", "unavailable"])
-            .cacheable();
-        in_currency(router.get("/products/by-slug/{slug}", "getProductBySlug", handlers::read_by_slug))
-            .summary("Read a product by its slug")
-            .description("Callers without `products:read` see active products only.")
-            .public()
-            .path_param("slug", "The product's slug.")
-            .returns::<Product>(200, "The product.")
-            .example(product_example)
-            .errors(&["not_found", "invalid_parameter", "unavailable"])
-            .cacheable();
-        router
-            .post("/products", "createProduct", handlers::create)
-            .summary("Create a product")
-            .description(
-                "The slug is derived from the name when absent, with a number behind it where it is taken. SKUs are \
-                 unique in the whole shop. Variants get their ids here.",
-            )
-            .permission("products:write")
-            .body::<ProductInput>()
-            .example(input_example)
-            .returns::<Product>(201, "The product, created.")
-            .example(product_example)
-            .errors(&["already_exists", "conflict", "validation_failed", "unknown_field", "unavailable"]);
-        router
-            .put("/products/{id}", "replaceProduct", handlers::replace)
-            .summary("Replace a product")
-            .description(
-                "Replaces all writable members. Variants are recognised by `id`, otherwise by SKU, and keep their id; \
-                 those that are left out are removed. Without `slug` the product keeps its own.",
-            )
-            .permission("products:write")
-            .path_param("id", "The product's id.")
-            .body::<ProductInput>()
-            .example(input_example)
-            .returns::<Product>(200, "The product, replaced.")
-            .example(product_example)
-            .errors(CHANGE_ERRORS)
-            .serialized_by("id");
-        router
-            .patch("/products/{id}", "updateProduct", handlers::patch)
-            .summary("Change a product")
-            .description(
-                "A JSON Merge Patch. Arrays are replaced whole, also `variants`, which are recognised by `id`, otherwise \
-                 by SKU. `\"slug\": null` derives the slug from the name again.",
-            )
-            .permission("products:write")
-            .path_param("id", "The product's id.")
-            .merge_patch::<ProductInput>()
-            .example(|| json!({"status": "active", "seo": {"title": "The blue shirt"}}))
-            .returns::<Product>(200, "The product, changed.")
-            .example(product_example)
-            .errors(CHANGE_ERRORS)
-            .serialized_by("id");
-        router
-            .delete("/products/{id}", "deleteProduct", handlers::delete)
-            .summary("Delete a product")
-            .description("Removes the product with its variants.")
-            .permission("products:write")
-            .path_param("id", "The product's id.")
-            .returns_empty(204, "The product is gone.")
-            .errors(&["not_found", "version_conflict", "unavailable"])
-            .serialized_by("id");
+        routes::products(router);
+        routes::variants(router);
     }
 
     fn collections() -> Vec<Collection> {
@@ -218,76 +116,3 @@ impl Plugin for Products {
 }
 
 export_plugin!(Products);
-
-/// Codes that replacing and changing have in common.
-const CHANGE_ERRORS: &[&str] = &[
-    "not_found",
-    "version_conflict",
-    "already_exists",
-    "conflict",
-    "validation_failed",
-    "unknown_field",
-    "unavailable",
-];
-
-fn in_currency(route: Route<'_>) -> Route<'_> {
-    route.query_param::<String>(
-        "currency",
-        "ISO 4217 code: the currency of each variant's `price`. The shop's default when absent.",
-    )
-}
-
-fn input_example() -> Value {
-    json!({
-        "name": "Blue shirt",
-        "description": "Woven from organic cotton.",
-        "status": "active",
-        "categoryIds": ["cat_01KAQ3V8Q1W2E3R4T5Y6V7A8S9"],
-        "tags": ["summer"],
-        "options": [{"name": "Size", "values": ["S", "M"]}],
-        "variants": [{
-            "sku": "SHIRT-BLUE-S",
-            "optionValues": {"Size": "S"},
-            "barcode": "4006381333931",
-            "prices": [{"amount": 2499, "currency": "USD", "compareAt": 2999}],
-            "weightGrams": 180,
-        }],
-        "media": [{"url": "/media/blue-shirt.jpg", "alt": "A blue shirt"}],
-        "attributes": {"material": "cotton"},
-        "taxClass": "standard",
-    })
-}
-
-fn product_example() -> Value {
-    json!({
-        "id": "prod_01KAQ3V8Q1W2E3R4T5Y6V7A8S9",
-        "version": 1,
-        "createdAt": "2026-11-23T09:00:00.000Z",
-        "updatedAt": "2026-11-23T09:00:00.000Z",
-        "slug": "blue-shirt",
-        "name": "Blue shirt",
-        "description": "Woven from organic cotton.",
-        "status": "active",
-        "categoryIds": ["cat_01KAQ3V8Q1W2E3R4T5Y6V7A8S9"],
-        "tags": ["summer"],
-        "options": [{"name": "Size", "values": ["S", "M"]}],
-        "variants": [{
-            "id": "var_01KAQ3V8Q1W2E3R4T5Y6V7A8S9",
-            "sku": "SHIRT-BLUE-S",
-            "optionValues": {"Size": "S"},
-            "barcode": "4006381333931",
-            "prices": [{"amount": 2499, "currency": "USD", "compareAt": 2999}],
-            "price": {"amount": 2499, "currency": "USD", "compareAt": 2999},
-            "weightGrams": 180,
-            "trackInventory": true,
-            "backorder": "deny",
-            "metadata": {},
-        }],
-        "media": [{"url": "/media/blue-shirt.jpg", "alt": "A blue shirt"}],
-        "attributes": {"material": "cotton"},
-        "taxClass": "standard",
-        "seo": {"title": null, "description": null},
-        "metadata": {},
-        "publishedAt": "2026-11-23T09:00:00.000Z",
-    })
-}

@@ -4,13 +4,13 @@
 //! [`ProductInput`] is what is written: the request body, and once the rules have filled in slug, variant ids and
 //! `publishedAt`, the stored document.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use plugin_sdk::{
     schema::{add_read_only, all_required, kept_members},
     slug,
 };
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -126,7 +126,7 @@ pub struct ProductInput {
     pub options: Vec<ProductOption>,
     /// A draft may have none. Without options there is at most one.
     #[serde(default)]
-    #[schemars(length(max = 250))]
+    #[schemars(length(max = VARIANTS_MAX))]
     pub variants: Vec<VariantInput>,
     #[serde(default)]
     #[schemars(length(max = 100))]
@@ -190,6 +190,22 @@ pub struct VariantInput {
     pub metadata: Map<String, Value>,
 }
 
+/// A variant as a resource of its own: as [`VariantInput`], but its id is in the address.
+pub struct ProductVariantInput;
+
+impl JsonSchema for ProductVariantInput {
+    fn schema_name() -> Cow<'static, str> {
+        "ProductVariantInput".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = VariantInput::json_schema(generator);
+        add_read_only(&mut schema, "id", json!({"type": "string"}));
+        schema.insert("description".to_owned(), json!("A variant to add to a product."));
+        schema
+    }
+}
+
 /// A price in one currency, possibly from a quantity, for a group of customers or for a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -221,6 +237,9 @@ pub struct VariantPrice {
     #[schemars(extend("format" = "date-time"))]
     pub ends_at: Option<String>,
 }
+
+/// Most variants of one product.
+pub const VARIANTS_MAX: usize = 250;
 
 /// The largest integer that JavaScript reads exactly.
 const AMOUNT_MAX: i64 = 9_007_199_254_740_991;

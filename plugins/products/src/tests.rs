@@ -410,3 +410,55 @@ fn the_configuration_names_a_currency() {
         assert_eq!(Products::validate_config(config.as_bytes()).is_ok(), accepted, "{config}");
     }
 }
+
+fn variant_of(operation: &str, product: &str, variant: &str, body: Option<Value>) -> Request {
+    let params = [("id", product), ("variantId", variant)];
+    let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    Request { params, ..request(operation, body) }
+}
+
+#[test]
+fn a_variant_is_a_part_of_its_product() {
+    let host = host();
+    let product = create(&host, shirt()).unwrap().body;
+    let id = product["id"].as_str().unwrap();
+    let mut body = shirt();
+    body["options"][0]["values"] = json!(["S", "M", "XL"]);
+    let product = host.answered::<Products>(on("replaceProduct", id, Some(body))).unwrap().body;
+    let new = json!({"sku": "SHIRT-XL", "optionValues": {"Size": "XL"}, "prices": []});
+    let added = host.answered::<Products>(on("createVariant", id, Some(new))).unwrap();
+    let variant = added.body["id"].as_str().unwrap();
+    assert_eq!(added.headers, [("location".to_owned(), format!("/products/{id}/variants/{variant}"))]);
+    let read = host.answered::<Products>(variant_of("getVariant", id, variant, None)).unwrap();
+    // Byte for byte, so that both have the same ETag.
+    assert_eq!(read.body.to_string(), added.body.to_string());
+    assert_eq!(response_faults::<Products>("getVariant", 200, &read.body), Vec::<String>::new());
+    assert_eq!(request_faults::<Products>("createVariant", &read.body), Vec::<String>::new());
+    let listed = host.answered::<Products>(on("listVariants", id, None)).unwrap();
+    assert_eq!(listed.body.as_array().unwrap()[..2], product["variants"].as_array().unwrap()[..]);
+
+    let clash = json!({"optionValues": {"Size": "S"}});
+    let clash = host.answered::<Products>(variant_of("updateVariant", id, variant, Some(clash)));
+    assert_eq!(pointers(clash, 422, "validation_failed"), ["/optionValues"]);
+    let stale = Request { if_match: Some(2), ..variant_of("deleteVariant", id, variant, None) };
+    assert_eq!(host.answered::<Products>(stale).unwrap_err().extras["current"], json!(3));
+    host.answered::<Products>(variant_of("deleteVariant", id, variant, None)).unwrap();
+    let after = host.answered::<Products>(on("getProduct", id, None)).unwrap();
+    assert_eq!((&after.body["version"], &after.body["variants"]), (&json!(4), &product["variants"]));
+    assert_eq!(host.events().last().unwrap().topic, "product.updated");
+}
+
+#[test]
+fn a_product_has_no_more_variants_than_a_body_may_name() {
+    let host = host();
+    let values: Vec<String> = (0..250).map(|number| number.to_string()).collect();
+    let variants: Vec<Value> = values
+        .iter()
+        .map(|value| json!({"sku": format!("V{value}"), "optionValues": {"N": value}}))
+        .collect();
+    let body = json!({"name": "X", "options": [{"name": "N", "values": values}], "variants": variants});
+    let id = created(&host, body);
+    let more = json!({"sku": "MORE", "optionValues": {"N": "0"}});
+    let refused = host.answered::<Products>(on("createVariant", &id, Some(more)));
+    assert_eq!(pointers(refused, 422, "validation_failed"), [""]);
+}

@@ -25,6 +25,29 @@ struct StoredProduct<'d> {
     variants: Vec<StoredVariant<'d>>,
 }
 
+/// The variants one by one.
+#[derive(Deserialize)]
+struct StoredVariants<'d> {
+    status: ProductStatus,
+    #[serde(borrow)]
+    variants: Vec<&'d RawValue>,
+}
+
+#[derive(Deserialize)]
+struct IdentifiedVariant<'d> {
+    id: String,
+    #[serde(borrow)]
+    prices: &'d RawValue,
+}
+
+/// A variant as a read shows it.
+pub(crate) struct ShownVariant {
+    pub(crate) id: String,
+    pub(crate) json: String,
+    /// When its price changes by itself.
+    pub(crate) until: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct StoredVariant<'d> {
     #[serde(borrow)]
@@ -61,20 +84,51 @@ impl Viewer {
         let json = document.json.as_str();
         let mut copied = 0;
         for variant in stored.variants {
-            let raw = variant.prices.get();
-            let prices: Vec<StoredPrice<'_>> = serde_json::from_str(raw)
-                .map_err(|error| Problem::new(502, "plugin_failed").detail(error.to_string()))?;
-            let quoted = quote(prices.iter().map(StoredPrice::terms), &self.currency, &self.now);
-            // `raw` is a part of `json`, and `price` goes right behind it.
-            let end = raw.as_ptr() as usize - json.as_ptr() as usize + raw.len();
-            out.push_str(&json[copied..end]);
-            out.push_str(",\"price\":");
-            push_price(&quoted, out);
-            copied = end;
-            sooner(until, quoted.until);
+            copied = self.push_priced(json, copied, variant.prices, out, until)?;
         }
         out.push_str(&json[copied..]);
         Ok(true)
+    }
+
+    /// The product's variants as a read shows them; `None` when this viewer may not see the product.
+    pub(crate) fn variants(
+        &self,
+        ctx: &Context<'_>,
+        document: &Document,
+    ) -> Result<Option<Vec<ShownVariant>>, Problem> {
+        let stored: StoredVariants<'_> = ctx.read("products", document)?;
+        if !self.sees_all && stored.status != ProductStatus::Active {
+            return Ok(None);
+        }
+        let show = |raw: &RawValue| {
+            let variant: IdentifiedVariant<'_> = serde_json::from_str(raw.get()).map_err(unreadable)?;
+            let (mut json, mut until) = (String::with_capacity(raw.get().len() + 64), None);
+            let copied = self.push_priced(raw.get(), 0, variant.prices, &mut json, &mut until)?;
+            json.push_str(&raw.get()[copied..]);
+            Ok(ShownVariant { id: variant.id, json, until })
+        };
+        stored.variants.into_iter().map(show).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Copies `json` from `from` up to the end of `prices`, which is a part of it, puts the price that applies right
+    /// behind, and answers where the copy ended.
+    fn push_priced(
+        &self,
+        json: &str,
+        from: usize,
+        prices: &RawValue,
+        out: &mut String,
+        until: &mut Option<String>,
+    ) -> Result<usize, Problem> {
+        let raw = prices.get();
+        let prices: Vec<StoredPrice<'_>> = serde_json::from_str(raw).map_err(unreadable)?;
+        let quoted = quote(prices.iter().map(StoredPrice::terms), &self.currency, &self.now);
+        let end = raw.as_ptr() as usize - json.as_ptr() as usize + raw.len();
+        out.push_str(&json[from..end]);
+        out.push_str(",\"price\":");
+        push_price(&quoted, out);
+        sooner(until, quoted.until);
+        Ok(end)
     }
 
     /// The members of a product that is being written which differ from the stored ones: the variants with their
@@ -115,6 +169,10 @@ impl<'d> StoredPrice<'d> {
     }
 }
 
+fn unreadable(error: serde_json::Error) -> Problem {
+    Problem::new(502, "plugin_failed").detail(error.to_string())
+}
+
 fn push_price(quoted: &Quoted, out: &mut String) {
     match serde_json::to_string(&quoted.price) {
         Ok(price) => out.push_str(&price),
@@ -122,7 +180,7 @@ fn push_price(quoted: &Quoted, out: &mut String) {
     }
 }
 
-fn sooner(until: &mut Option<String>, other: Option<String>) {
+pub(crate) fn sooner(until: &mut Option<String>, other: Option<String>) {
     if let Some(other) = other
         && until.as_ref().is_none_or(|until| other < *until)
     {

@@ -34,6 +34,16 @@ const ROWS: &[Row] = &[
     row("PATCH /products/{id}", Some(|_| json!({"description": "x"})), 200, Access::Catalogue),
     row("DELETE /products/{id}", None, 204, Access::Catalogue),
     row("GET /products/by-slug/{slug}", None, 200, Access::Public),
+    row("GET /products/{id}/variants", None, 200, Access::Public),
+    row("POST /products/{id}/variants", Some(second_variant), 201, Access::Catalogue),
+    row("GET /products/{id}/variants/{variantId}", None, 200, Access::Public),
+    row(
+        "PATCH /products/{id}/variants/{variantId}",
+        Some(|_| json!({"barcode": "1"})),
+        200,
+        Access::Catalogue,
+    ),
+    row("DELETE /products/{id}/variants/{variantId}", None, 204, Access::Catalogue),
     row("GET /categories", None, 200, Access::Public),
     row("POST /categories", Some(|_| category("New")), 201, Access::Catalogue),
     row("GET /categories/tree", None, 200, Access::Public),
@@ -47,6 +57,23 @@ const ROWS: &[Row] = &[
 
 fn new_product(number: u32) -> Value {
     product("New", &format!("NEW-{number}"))
+}
+
+fn second_variant(number: u32) -> Value {
+    json!({"sku": format!("SECOND-{number}"), "optionValues": {"Size": "M"}})
+}
+
+/// A product that has room for a second variant, and can do without its last one unless it is active.
+fn old_product(number: u32, template: &str, method: &str) -> Value {
+    let mut body = product("Old", &format!("OLD-{number}"));
+    if template.contains("/variants") {
+        body["options"] = json!([{"name": "Size", "values": ["S", "M"]}]);
+        body["variants"][0]["optionValues"] = json!({"Size": "S"});
+    }
+    if method == "DELETE" {
+        body["status"] = json!("draft");
+    }
+    body
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,10 +119,13 @@ async fn every_route_has_a_row_and_answers_each_role_as_it_says() {
 async fn call(admin: &Client, client: &Client, row: &Row, number: u32) -> platform_tests::client::Answer {
     let (method, template) = row.route.split_once(' ').unwrap();
     let subject = match template.starts_with("/products") {
-        true => admin.post("/products", &product("Old", &format!("OLD-{number}"))).await.expect(201),
+        true => admin.post("/products", &old_product(number, template, method)).await.expect(201),
         false => admin.post("/categories", &category("Old")).await.expect(201),
     };
-    let path = template.replace("{id}", id(&subject)).replace("{slug}", subject["slug"].as_str().unwrap());
+    let path = template
+        .replace("{id}", id(&subject))
+        .replace("{slug}", subject["slug"].as_str().unwrap())
+        .replace("{variantId}", subject["variants"][0]["id"].as_str().unwrap_or_default());
     let mut draft = client.request(method.parse().unwrap(), &path);
     if let Some(body) = row.body {
         draft = draft.json(&body(number));

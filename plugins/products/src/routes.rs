@@ -1,0 +1,199 @@
+//! What the routes are and how they are documented.
+
+use plugin_sdk::{Router, json, router::Route};
+
+use crate::{
+    examples::{product, product_input, variant, variant_input},
+    handlers,
+    model::{Product, ProductInput, ProductVariantInput, Variant},
+    variants,
+};
+
+/// Fields that lists may be filtered by.
+const FILTERS: &[&str] = &[
+    "id",
+    "slug",
+    "name",
+    "status",
+    "tags",
+    "categoryIds",
+    "variants.id",
+    "variants.sku",
+    "variants.barcode",
+    "taxClass",
+    "version",
+    "createdAt",
+    "updatedAt",
+    "publishedAt",
+];
+
+/// Fields that lists may be sorted by.
+const SORTS: &[&str] = &["id", "name", "slug", "status", "createdAt", "updatedAt", "publishedAt"];
+
+/// Codes that replacing and changing have in common.
+const CHANGE_ERRORS: &[&str] = &[
+    "not_found",
+    "version_conflict",
+    "already_exists",
+    "conflict",
+    "validation_failed",
+    "unknown_field",
+    "unavailable",
+];
+
+pub(crate) fn products(router: &mut Router) {
+    in_currency(router.get("/products", "listProducts", handlers::list))
+        .summary("List products")
+        .description(
+            "Callers without `products:read` see active products only. `q` searches names, SKUs, barcodes, tags and \
+             descriptions. Each variant has the list price that applies now.",
+        )
+        .public()
+        .query_param::<String>(
+            "category",
+            "Id or slug of a category: only products in it or in a category below it. An unknown one has none.",
+        )
+        .list("products", FILTERS, SORTS, true)
+        .returns::<Vec<Product>>(200, "A page of products.")
+        .example(|| json!([product()]))
+        .errors(&["cursor_mismatch", "invalid_parameter", "unavailable"])
+        .cacheable();
+    in_currency(router.get("/products/{id}", "getProduct", handlers::read))
+        .summary("Read a product")
+        .description("Callers without `products:read` see active products only.")
+        .public()
+        .path_param("id", "The product's id.")
+        .returns::<Product>(200, "The product.")
+        .example(product)
+        .errors(&["not_found", "invalid_parameter", "unavailable"])
+        .cacheable();
+    in_currency(router.get("/products/by-slug/{slug}", "getProductBySlug", handlers::read_by_slug))
+        .summary("Read a product by its slug")
+        .description("Callers without `products:read` see active products only.")
+        .public()
+        .path_param("slug", "The product's slug.")
+        .returns::<Product>(200, "The product.")
+        .example(product)
+        .errors(&["not_found", "invalid_parameter", "unavailable"])
+        .cacheable();
+    router
+        .post("/products", "createProduct", handlers::create)
+        .summary("Create a product")
+        .description(
+            "The slug is derived from the name when absent, with a number behind it where it is taken. SKUs are \
+             unique in the whole shop. Variants get their ids here.",
+        )
+        .permission("products:write")
+        .body::<ProductInput>()
+        .example(product_input)
+        .returns::<Product>(201, "The product, created.")
+        .example(product)
+        .errors(&["already_exists", "conflict", "validation_failed", "unknown_field", "unavailable"]);
+    router
+        .put("/products/{id}", "replaceProduct", handlers::replace)
+        .summary("Replace a product")
+        .description(
+            "Replaces all writable members. Variants are recognised by `id`, otherwise by SKU, and keep their id; \
+             those that are left out are removed. Without `slug` the product keeps its own.",
+        )
+        .permission("products:write")
+        .path_param("id", "The product's id.")
+        .body::<ProductInput>()
+        .example(product_input)
+        .returns::<Product>(200, "The product, replaced.")
+        .example(product)
+        .errors(CHANGE_ERRORS)
+        .serialized_by("id");
+    router
+        .patch("/products/{id}", "updateProduct", handlers::patch)
+        .summary("Change a product")
+        .description(
+            "A JSON Merge Patch. Arrays are replaced whole, also `variants`, which are recognised by `id`, otherwise \
+             by SKU. `\"slug\": null` derives the slug from the name again.",
+        )
+        .permission("products:write")
+        .path_param("id", "The product's id.")
+        .merge_patch::<ProductInput>()
+        .example(|| json!({"status": "active", "seo": {"title": "The blue shirt"}}))
+        .returns::<Product>(200, "The product, changed.")
+        .example(product)
+        .errors(CHANGE_ERRORS)
+        .serialized_by("id");
+    router
+        .delete("/products/{id}", "deleteProduct", handlers::delete)
+        .summary("Delete a product")
+        .description("Removes the product with its variants.")
+        .permission("products:write")
+        .path_param("id", "The product's id.")
+        .returns_empty(204, "The product is gone.")
+        .errors(&["not_found", "version_conflict", "unavailable"])
+        .serialized_by("id");
+}
+
+pub(crate) fn variants(router: &mut Router) {
+    in_currency(router.get("/products/{id}/variants", "listVariants", variants::list))
+        .summary("List the variants of a product")
+        .description("All of them, in the product's order. They share the product's version.")
+        .public()
+        .path_param("id", "The product's id.")
+        .returns::<Vec<Variant>>(200, "The variants.")
+        .example(|| json!([variant()]))
+        .errors(&["not_found", "invalid_parameter", "unavailable"])
+        .cacheable();
+    in_currency(router.get("/products/{id}/variants/{variantId}", "getVariant", variants::read))
+        .summary("Read a variant")
+        .description("Callers without `products:read` see variants of active products only.")
+        .public()
+        .path_param("id", "The product's id.")
+        .path_param("variantId", "The variant's id.")
+        .returns::<Variant>(200, "The variant.")
+        .example(variant)
+        .errors(&["not_found", "invalid_parameter", "unavailable"])
+        .cacheable();
+    router
+        .post("/products/{id}/variants", "createVariant", variants::create)
+        .summary("Add a variant to a product")
+        .description("The product gets a new version, which `If-Match` and the `ETag` are about.")
+        .permission("products:write")
+        .path_param("id", "The product's id.")
+        .body::<ProductVariantInput>()
+        .example(variant_input)
+        .returns::<Variant>(201, "The variant, created.")
+        .example(variant)
+        .errors(CHANGE_ERRORS)
+        .serialized_by("id");
+    router
+        .patch("/products/{id}/variants/{variantId}", "updateVariant", variants::patch)
+        .summary("Change a variant")
+        .description(
+            "A JSON Merge Patch. Arrays are replaced whole, also `prices`. The product gets a new version.",
+        )
+        .permission("products:write")
+        .path_param("id", "The product's id.")
+        .path_param("variantId", "The variant's id.")
+        .merge_patch::<ProductVariantInput>()
+        .example(|| json!({"barcode": "4006381333931", "weightGrams": 185}))
+        .returns::<Variant>(200, "The variant, changed.")
+        .example(variant)
+        .errors(CHANGE_ERRORS)
+        .serialized_by("id");
+    router
+        .delete("/products/{id}/variants/{variantId}", "deleteVariant", variants::delete)
+        .summary("Delete a variant")
+        .description(
+            "The last variant of an active product stays: 409 `conflict`. The product gets a new version.",
+        )
+        .permission("products:write")
+        .path_param("id", "The product's id.")
+        .path_param("variantId", "The variant's id.")
+        .returns_empty(204, "The variant is gone.")
+        .errors(&["not_found", "version_conflict", "conflict", "unavailable"])
+        .serialized_by("id");
+}
+
+fn in_currency(route: Route<'_>) -> Route<'_> {
+    route.query_param::<String>(
+        "currency",
+        "ISO 4217 code: the currency of each variant's `price`. The shop's default when absent.",
+    )
+}

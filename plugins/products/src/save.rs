@@ -1,0 +1,189 @@
+//! Writing a product: the change that creating, replacing, patching and deleting prepare, alone or in bulk.
+
+use plugin_sdk::{
+    Change, Commit, Context, Document, Filter, Problem, Query, Refusal, Result, Scalar, StoreError, Stored,
+    WriteRef, commit::taken, slug,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    categories,
+    handlers::PRODUCTS,
+    model::{Product, ProductInput},
+    rules,
+};
+
+/// A product to insert or to put in the place of another.
+pub(crate) struct Saving {
+    pub(crate) id: String,
+    pub(crate) input: ProductInput,
+    current: Option<Stored<Product>>,
+    /// The categories that it comes to refer to, with their positions in `categoryIds`.
+    added: Vec<(usize, String)>,
+    slug_is_derived: bool,
+    slug_tries: u32,
+}
+
+impl Saving {
+    /// Checks a product. `current` is the one that it replaces.
+    pub(crate) fn prepare(
+        ctx: &Context<'_>,
+        mut input: ProductInput,
+        current: Option<Stored<Product>>,
+    ) -> Result<Self> {
+        let before = current.as_ref().map(|current| &current.data);
+        let mut errors = rules::settle(&mut input, before, &ctx.now());
+        let added = rules::added_categories(&input, before);
+        errors.extend(categories::missing(ctx, &added)?);
+        if !errors.is_empty() {
+            return Err(Problem::validation(errors));
+        }
+        let id = match &current {
+            Some(current) => current.id.clone(),
+            None => ctx.new_id("prod")?,
+        };
+        for variant in input.variants.iter_mut().filter(|variant| variant.id.is_none()) {
+            variant.id = Some(ctx.new_id("var")?);
+        }
+        let slug_is_derived = input.slug.is_none();
+        let mut saving = Self { id, input, current, added, slug_is_derived, slug_tries: 0 };
+        if slug_is_derived {
+            saving.derive_slug(ctx)?;
+        }
+        Ok(saving)
+    }
+
+    fn derive_slug(&mut self, ctx: &Context<'_>) -> Result<(), StoreError> {
+        self.input.slug =
+            slug::candidate(ctx, PRODUCTS, &self.input.name, "product", &self.id, self.slug_tries)?;
+        Ok(())
+    }
+}
+
+impl Change for Saving {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn status(&self) -> u16 {
+        if self.current.is_some() { 200 } else { 201 }
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(self.current.as_ref().map_or(1, |current| current.version + 1))
+    }
+
+    /// The product is write 0, its newly referenced categories follow in the order of `added`.
+    fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
+        let (written, topic) = match &self.current {
+            None => (commit.insert_with_id(PRODUCTS, &self.id, &self.input), "product.created"),
+            Some(_) => (commit.replace(PRODUCTS, &self.id, &self.input), "product.updated"),
+        };
+        if let Some(current) = &self.current {
+            commit.expect_version(written, current.version);
+        }
+        for (_, category) in &self.added {
+            categories::hold(commit, category);
+        }
+        commit.event(topic, written);
+        written
+    }
+
+    /// Goes on where a derived slug was taken or a category carried a stale mark.
+    fn refused(&mut self, ctx: &Context<'_>, write: usize, error: StoreError) -> Result<()> {
+        match error.refusal() {
+            Some((_, Refusal::Guard | Refusal::NotFound)) if write > 0 => {
+                let (index, category) = &self.added[write - 1];
+                categories::settle(ctx, *index, category)
+            }
+            _ if self.slug_is_derived && error.is_taken("slug") && self.slug_tries < 2 => {
+                self.slug_tries += 1;
+                Ok(self.derive_slug(ctx)?)
+            }
+            Some((_, Refusal::Unique { .. })) => Err(all_taken(ctx, &self.id, &self.input, error)?),
+            _ => Err(error.into()),
+        }
+    }
+}
+
+/// A product to delete.
+pub(crate) struct Deleting {
+    id: String,
+    version: u64,
+    /// The product as it was, for the event.
+    last: Box<RawValue>,
+}
+
+impl Deleting {
+    pub(crate) fn prepare(ctx: &Context<'_>, document: Document) -> Result<Self> {
+        let last = ctx.read::<&RawValue>(PRODUCTS, &document)?.to_owned();
+        Ok(Self { id: document.id, version: document.version, last })
+    }
+}
+
+impl Change for Deleting {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn status(&self) -> u16 {
+        204
+    }
+
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
+        let deleted = commit.delete(PRODUCTS, &self.id);
+        commit.expect_version(deleted, self.version);
+        commit.event_with("product.deleted", deleted, &self.last);
+        deleted
+    }
+}
+
+/// A 409 that names everything of the product that others have: the store names the first only.
+fn all_taken(ctx: &Context<'_>, id: &str, input: &ProductInput, error: StoreError) -> Result<Problem> {
+    #[derive(Deserialize)]
+    struct Holder {
+        slug: String,
+        variants: Vec<Held>,
+    }
+    #[derive(Deserialize)]
+    struct Held {
+        sku: String,
+    }
+    let slug = input.slug.clone().unwrap_or_default();
+    let skus = input.variants.iter().map(|variant| Scalar::Text(variant.sku.clone())).collect();
+    let filter = Filter::Or(vec![
+        Filter::Eq("slug".to_owned(), Scalar::Text(slug.clone())),
+        Filter::In("variants.sku".to_owned(), skus),
+    ]);
+    let fields = vec!["slug".to_owned(), "variants".to_owned()];
+    let mut holders =
+        ctx.find::<Holder>(PRODUCTS, &Query { filter, fields, limit: 300, ..Query::default() })?.items;
+    holders.retain(|holder| holder.id != id);
+
+    let sku_pointer = |sku: &str| {
+        let index = input.variants.iter().position(|variant| variant.sku == sku).unwrap_or_default();
+        format!("/variants/{index}/sku")
+    };
+    let mut problem = taken(error, "variants.sku", sku_pointer);
+    let mut conflicts = Vec::new();
+    if holders.iter().any(|holder| holder.data.slug == slug) {
+        conflicts.extend(Problem::already_exists("/slug", format!("`{slug}` is already in use.")).errors);
+    }
+    for (index, variant) in input.variants.iter().enumerate() {
+        let held = |holder: &Stored<Holder>| holder.data.variants.iter().any(|held| held.sku == variant.sku);
+        if holders.iter().any(held) {
+            let message = format!("`{}` is already in use.", variant.sku);
+            conflicts.extend(Problem::already_exists(format!("/variants/{index}/sku"), message).errors);
+        }
+    }
+    // The holder may be gone again; then the store's own word stands.
+    if !conflicts.is_empty() {
+        problem.errors = conflicts;
+    }
+    Ok(problem)
+}
