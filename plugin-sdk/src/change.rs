@@ -38,6 +38,36 @@ pub trait Change {
     fn abandon(&self, _ctx: &Context<'_>) {}
 }
 
+impl<C: Change + ?Sized> Change for Box<C> {
+    fn id(&self) -> &str {
+        (**self).id()
+    }
+
+    fn status(&self) -> u16 {
+        (**self).status()
+    }
+
+    fn version(&self) -> Option<u64> {
+        (**self).version()
+    }
+
+    fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
+        (**self).write(commit)
+    }
+
+    fn refused(&mut self, ctx: &Context<'_>, write: usize, error: StoreError) -> Result<()> {
+        (**self).refused(ctx, write, error)
+    }
+
+    fn begin(&mut self, ctx: &Context<'_>) -> Result<()> {
+        (**self).begin(ctx)
+    }
+
+    fn abandon(&self, ctx: &Context<'_>) {
+        (**self).abandon(ctx);
+    }
+}
+
 /// Commits a change with its answer, as often as the change adapts itself to what it was refused for.
 pub fn commit<C: Change>(
     ctx: &Context<'_>,

@@ -202,6 +202,11 @@ impl<'h> Commit<'h> {
         Ok(Reply::Committed)
     }
 
+    /// How many writes there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.request.writes.len()
+    }
+
     fn push(&mut self, collection: &str, id: Option<&str>, operation: OperationRequest) -> WriteRef {
         self.request.writes.push(WriteRequest {
             collection: collection.to_owned(),

@@ -9,6 +9,7 @@
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod bulk;
 pub mod change;
 pub mod commit;
 mod convert;

@@ -224,6 +224,15 @@ impl Route<'_> {
         })
     }
 
+    /// A bulk request as the body: `data` is a `T` for creations and a merge patch of `T` for changes. Goes with
+    /// [`bulk::answer`](crate::bulk::answer) and a response of type [`BulkResults`](crate::bulk::BulkResults).
+    pub fn bulk_body<T: JsonSchema>(self) -> Self {
+        self.with(|route, schemas| {
+            let schema = schemas.bulk::<T>().to_string();
+            route.request = Some(BodyDescription { media_type: "application/json", schema, example: None });
+        })
+    }
+
     /// An example of the body that was declared last: the request's after [`body`](Self::body) and
     /// [`merge_patch`](Self::merge_patch), the response's after [`returns`](Self::returns).
     ///

@@ -3,6 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use crate::bulk::OPERATIONS_MAX;
+
 /// Collects the schemas that a plugin's routes name.
 pub struct Schemas {
     generator: SchemaGenerator,
@@ -42,6 +44,56 @@ impl Schemas {
             self.patches.insert(name.clone(), patch);
         }
         json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+
+    /// The schema of a bulk request for a resource whose creations have a body of type `T`.
+    ///
+    /// What `data` must fit depends on `op`. `if` and `then` say so in a way in which what is wrong is told where it
+    /// is; of branches in an `anyOf` nobody could tell which one was meant.
+    pub fn bulk<T: JsonSchema>(&mut self) -> Value {
+        let (input, patch) = (self.schema::<T>(), self.patch::<T>());
+        let when = |op: &str, then: Value| json!({"if": {"properties": {"op": {"const": op}}, "required": ["op"]}, "then": then});
+        json!({
+            "type": "object",
+            "properties": {
+                "mode": {
+                    "description": "`atomic`: all operations are done or none is. `independent`: each by itself.",
+                    "type": "string",
+                    "enum": ["atomic", "independent"],
+                    "default": "atomic",
+                },
+                "operations": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": OPERATIONS_MAX,
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "op": {"type": "string", "enum": ["create", "update", "delete"]},
+                            "id": {
+                                "description": "The resource to change or to delete.",
+                                "type": "string",
+                                "minLength": 1,
+                                "maxLength": 64,
+                            },
+                            "data": {
+                                "description": "The resource to create, or a JSON Merge Patch.",
+                                "type": "object",
+                            },
+                        },
+                        "required": ["op"],
+                        "additionalProperties": false,
+                        "allOf": [
+                            when("create", json!({"properties": {"id": false, "data": input}, "required": ["data"]})),
+                            when("update", json!({"properties": {"data": patch}, "required": ["id", "data"]})),
+                            when("delete", json!({"properties": {"data": false}, "required": ["id"]})),
+                        ],
+                    },
+                },
+            },
+            "required": ["operations"],
+            "additionalProperties": false,
+        })
     }
 
     /// All named schemas, sorted by name.

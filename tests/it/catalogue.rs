@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod bulk;
 mod categories;
 mod conditional;
 mod idempotency;

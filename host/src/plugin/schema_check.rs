@@ -347,6 +347,11 @@ fn strip(value: &mut Value, schema: &Value, root: &Value, depth: usize) -> bool 
             stripped |= strip(value, branch, root, depth + 1);
         }
     }
+    for keyword in ["then", "else"] {
+        if let Some(branch) = schema.get(keyword) {
+            stripped |= strip(value, branch, root, depth + 1);
+        }
+    }
     match value {
         Value::Object(members) => {
             let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
@@ -444,6 +449,32 @@ mod tests {
         assert!(check().strip_read_only(&mut body));
         assert_eq!(body, json!({"items": [{"sku": "A"}]}));
         assert!(!check().strip_read_only(&mut body));
+    }
+
+    #[test]
+    fn conditions_are_told_and_stripped_like_any_schema() {
+        let item = json!({
+            "type": "object",
+            "properties": { "version": { "type": "integer", "readOnly": true }, "sku": { "type": "string" } },
+            "additionalProperties": false
+        });
+        let when = json!({
+            "if": { "properties": { "op": { "const": "create" } }, "required": ["op"] },
+            "then": { "properties": { "data": { "$ref": "#/components/schemas/Item" } }, "required": ["data"] }
+        });
+        let schema = json!({ "type": "object", "allOf": [when] });
+        let named = json!({ "Item": item });
+        let body = Body { media_type: "application/json".to_owned(), schema, example: None };
+        let check = BodyCheck::new(&body, named.as_object().unwrap()).unwrap();
+        let mut value = json!({"op": "create", "data": {"version": 7, "sku": 5}});
+        assert!(check.strip_read_only(&mut value));
+        assert_eq!(value, json!({"op": "create", "data": {"sku": 5}}));
+        let pointers = |value: &Value| -> Vec<String> {
+            check.violations(value).into_iter().map(|violation| violation.pointer).collect()
+        };
+        assert_eq!(pointers(&value), ["/data/sku"]);
+        assert_eq!(pointers(&json!({"op": "create"})), ["/data"]);
+        assert_eq!(pointers(&json!({"op": "delete"})), Vec::<String>::new());
     }
 
     #[test]

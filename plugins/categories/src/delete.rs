@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::{
     CATEGORIES, MARK, PRODUCTS,
-    handlers::{TRIES_MAX, current},
+    handlers::current,
     model::StoredCategory,
     rules,
     tree::{self, Shape},
@@ -24,6 +24,9 @@ use crate::{
 
 /// Most documents that one commit moves to the parent.
 const BATCH: usize = 100;
+
+/// Most times that one call looks and commits again after somebody else has changed the trees.
+const TRIES_MAX: u32 = 16;
 
 /// A mark that is older was left by a deleter that died: longer than any request may take.
 const STALE_MS: i64 = 60_000;
@@ -41,7 +44,7 @@ pub(crate) fn delete(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     deletion.run().inspect_err(|_| deletion.unmark())
 }
 
-fn mark(ctx: &Context<'_>, id: &str, version: u64) -> Result<u64, StoreError> {
+pub(crate) fn mark(ctx: &Context<'_>, id: &str, version: u64) -> Result<u64, StoreError> {
     let mut commit = ctx.commit();
     let set = FieldOperation::Set { path: MARK.to_owned(), value: json!(ctx.now()) };
     let marked = commit.update(CATEGORIES, id, vec![set]);
@@ -50,7 +53,7 @@ fn mark(ctx: &Context<'_>, id: &str, version: u64) -> Result<u64, StoreError> {
     Ok(documents.into_iter().flatten().next().map_or(version + 1, |document| document.version))
 }
 
-fn check_empty(ctx: &Context<'_>, id: &str) -> Result<()> {
+pub(crate) fn check_empty(ctx: &Context<'_>, id: &str) -> Result<()> {
     let is = |path: &str| Filter::Eq(path.to_owned(), Scalar::Text(id.to_owned()));
     let children = ctx.count(CATEGORIES, &is("parentId"))?;
     let products = ctx.count(PRODUCTS, &is("categoryIds"))?;
@@ -84,7 +87,9 @@ impl Deletion<'_, '_> {
                 Ok(Some(reply)) => return Ok(reply),
                 // More children than one commit takes.
                 Ok(None) => {}
-                Err(error) if Shape::has_changed(&error) => lost += 1,
+                Err(error) if error.refusal().is_some_and(|(write, _)| Shape::has_changed(write, &error)) => {
+                    lost += 1;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -109,7 +114,7 @@ impl Deletion<'_, '_> {
         parent: Option<&str>,
     ) -> Result<Option<Reply>, StoreError> {
         let mut commit = self.ctx.commit();
-        shape.lock(&mut commit);
+        shape.lock(&mut commit, 0);
         for child in children.iter().take(BATCH) {
             let place = FieldOperation::Set { path: "parentId".to_owned(), value: json!(parent) };
             // A mark on the child would show in the event; taking it off makes its deleter fail, as any change does.
@@ -194,7 +199,7 @@ impl Deletion<'_, '_> {
 }
 
 /// Takes a mark off. If that fails, either the mark is gone already or it will be stale soon.
-fn unmark(ctx: &Context<'_>, id: &str, version: u64) {
+pub(crate) fn unmark(ctx: &Context<'_>, id: &str, version: u64) {
     let mut commit = ctx.commit();
     let unset = commit.update(CATEGORIES, id, vec![FieldOperation::Unset { path: MARK.to_owned() }]);
     commit.expect_version(unset, version);

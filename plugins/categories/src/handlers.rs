@@ -1,20 +1,18 @@
 //! The routes' work: read, apply the rules, commit. Deleting is in [`delete`](crate::delete).
 
 use plugin_sdk::{
-    Context, Document, FieldError, Filter, Problem, Query, Reply, Request, Result, Scalar, StoreError,
-    Stored, Value, commit::taken, json, keys, patch::merged_document, slug,
+    Change, Context, Document, Filter, Problem, Query, Reply, Request, Result, Scalar, StoreError, Stored,
+    change, json, patch::merged_document,
 };
 
 use crate::{
     CATEGORIES,
     model::{CategoryAncestor, CategoryInput, CategoryMove, StoredCategory},
-    rules::{self, LEVELS_MAX},
-    tree::{self, Ancestry, Shape},
+    rules::LEVELS_MAX,
+    save::Saving,
+    tree::{self, Ancestry},
     view::{Forest, Seen, without_mark},
 };
-
-/// Most times that one call looks and commits again after somebody else has changed the trees.
-pub(crate) const TRIES_MAX: u32 = 16;
 
 /// Most categories in one tree answer.
 const NODES_MAX: usize = 5_000;
@@ -88,12 +86,12 @@ pub(crate) fn replace(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let (current, _) = current(ctx, &request)?;
     let mut input: CategoryInput = request.json()?;
     input.slug = input.slug.or_else(|| Some(current.data.slug.clone()));
-    save(ctx, input, Some(&current))
+    save(ctx, input, Some(current))
 }
 
 pub(crate) fn patch(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let (current, document) = current(ctx, &request)?;
-    save(ctx, merged_document(&document, request.value()?)?, Some(&current))
+    save(ctx, merged_document(&document, request.value()?)?, Some(current))
 }
 
 pub(crate) fn place(ctx: &Context<'_>, request: Request) -> Result<Reply> {
@@ -103,13 +101,19 @@ pub(crate) fn place(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     if let Some(rank) = wanted.rank {
         change["rank"] = json!(rank);
     }
-    save(ctx, merged_document(&document, change)?, Some(&current))
+    save(ctx, merged_document(&document, change)?, Some(current))
 }
 
 /// The category that a write is about, in the version that the client expects. The document is without the mark.
 pub(crate) fn current(ctx: &Context<'_>, request: &Request) -> Result<(Stored<StoredCategory>, Document)> {
-    let mut document = ctx.get_raw(CATEGORIES, request.param("id"))?.ok_or_else(Problem::not_found)?;
-    request.check_version(document.version)?;
+    let (current, document) = existing(ctx, request.param("id"))?;
+    request.check_version(current.version)?;
+    Ok((current, document))
+}
+
+/// The category with this id. The document is without the mark.
+pub(crate) fn existing(ctx: &Context<'_>, id: &str) -> Result<(Stored<StoredCategory>, Document)> {
+    let mut document = ctx.get_raw(CATEGORIES, id)?.ok_or_else(Problem::not_found)?;
     let data = ctx.read(CATEGORIES, &document)?;
     document.json = without_mark(&document.json);
     Ok((Stored { id: document.id.clone(), version: document.version, data }, document))
@@ -145,106 +149,14 @@ fn show(ctx: &Context<'_>, request: &Request, document: Option<Document>) -> Res
     Ok(Reply::raw_resource(json, document.version))
 }
 
-/// Checks a category and commits it, again where a derived slug was taken or the trees have changed meanwhile.
-fn save(
-    ctx: &Context<'_>,
-    mut input: CategoryInput,
-    current: Option<&Stored<StoredCategory>>,
-) -> Result<Reply> {
-    let mut errors = Vec::new();
-    keys::check("/metadata", &input.metadata, &mut errors);
-    let id = match current {
-        Some(current) => current.id.clone(),
-        None => ctx.new_id("cat")?,
-    };
-    let derived = input.slug.is_none();
-    let mut slug_tries = 0;
-    for _ in 0..TRIES_MAX {
-        if derived {
-            input.slug = slug::candidate(ctx, CATEGORIES, &input.name, "category", &id, slug_tries)?;
-        }
-        let placed = Placed::find(ctx, &id, &input, current, &errors)?;
-        let error = match placed.commit(ctx, &id, &input, current) {
-            Ok(reply) => return Ok(reply),
-            Err(error) => error,
+/// Checks a category and commits it with the category as the answer.
+fn save(ctx: &Context<'_>, input: CategoryInput, current: Option<Stored<StoredCategory>>) -> Result<Reply> {
+    let mut saving = Saving::prepare(ctx, input, current)?;
+    change::commit(ctx, &mut saving, |saving, commit, written| {
+        let headers = match saving.status() {
+            201 => vec![("location".to_owned(), format!("/categories/{}", saving.id()))],
+            _ => Vec::new(),
         };
-        if placed.shape.is_some() && Shape::has_changed(&error) {
-            continue;
-        }
-        if derived && error.is_taken("slug") && slug_tries < 2 {
-            slug_tries += 1;
-            continue;
-        }
-        return Err(taken(error, "slug", |_| "/slug".to_owned()));
-    }
-    Err(Problem::conflict("Others keep moving categories. Try again in a moment."))
-}
-
-/// Where a category that is being written comes to be.
-struct Placed {
-    /// The trees as they were, when the write changes them.
-    shape: Option<Shape>,
-    path: Vec<CategoryAncestor>,
-}
-
-impl Placed {
-    /// Looks the place up and checks it. `errors` are the violations known so far, reported together with an unknown
-    /// parent.
-    fn find(
-        ctx: &Context<'_>,
-        id: &str,
-        input: &CategoryInput,
-        current: Option<&Stored<StoredCategory>>,
-        errors: &[FieldError],
-    ) -> Result<Self> {
-        let parent = input.parent_id.as_deref();
-        let moves = current.is_none_or(|current| current.data.parent_id.as_deref() != parent);
-        let shape = if moves { Some(Shape::read(ctx)?) } else { None };
-        let path = Ancestry::above(ctx, parent.into_iter())?.path(parent);
-        let mut errors = errors.to_vec();
-        match parent {
-            Some(parent) if moves && path.is_none() => errors.push(rules::no_such_parent(parent)),
-            _ => {}
-        }
-        if !errors.is_empty() {
-            return Err(Problem::validation(errors));
-        }
-        let path = path.unwrap_or_default();
-        if moves {
-            // New categories have nothing below them, and at the root there is room for every tree.
-            let counts = current.is_some() && parent.is_some();
-            let below = if counts { tree::levels_below(ctx, id)? } else { 0 };
-            rules::check_place(id, &path, below)?;
-        }
-        Ok(Self { shape, path })
-    }
-
-    fn commit(
-        &self,
-        ctx: &Context<'_>,
-        id: &str,
-        input: &CategoryInput,
-        current: Option<&Stored<StoredCategory>>,
-    ) -> Result<Reply, StoreError> {
-        let mut commit = ctx.commit();
-        if let Some(shape) = &self.shape {
-            // What goes to the root relies on no other category.
-            if input.parent_id.is_some() { shape.lock(&mut commit) } else { shape.announce(&mut commit) }
-        }
-        let (written, topic) = match current {
-            None => (commit.insert_with_id(CATEGORIES, id, input), "category.created"),
-            // Replacing the document also takes the mark off; a deleter then fails, because the version has changed.
-            Some(_) => (commit.replace(CATEGORIES, id, input), "category.updated"),
-        };
-        if let Some(current) = current {
-            commit.expect_version(written, current.version);
-        }
-        commit.event(topic, written);
-        let overlay: Value = json!({"path": self.path, "depth": self.path.len()});
-        let location = || ("location".to_owned(), format!("/categories/{id}"));
-        match current {
-            Some(_) => commit.answer(200, written, Some(&overlay), Vec::new()),
-            None => commit.answer(201, written, Some(&overlay), vec![location()]),
-        }
-    }
+        commit.answer(saving.status(), written, Some(&saving.computed()), headers)
+    })
 }

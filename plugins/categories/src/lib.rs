@@ -4,10 +4,12 @@
 //! cycles, and `delete.rs` how a category is deleted while products, which belong to the plugin `products`, are being
 //! written. A category names its parent; path and depth are computed when it is read.
 
+mod bulk;
 mod delete;
 mod handlers;
 pub mod model;
 pub mod rules;
+mod save;
 mod tree;
 mod view;
 
@@ -16,7 +18,8 @@ mod tests;
 
 use model::{Category, CategoryInput, CategoryMove, CategoryNode, DeleteStrategy, TreeDepth};
 use plugin_sdk::{
-    Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, export_plugin, json,
+    Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, bulk::BulkResults,
+    export_plugin, json,
 };
 
 pub(crate) const CATEGORIES: &str = "categories";
@@ -102,6 +105,22 @@ impl Plugin for Categories {
             .returns::<Category>(201, "The category, created.")
             .example(category_example)
             .errors(&["already_exists", "conflict", "validation_failed", "unknown_field", "unavailable"]);
+        router
+            .post("/categories/bulk", "bulkCategories", bulk::bulk)
+            .summary("Create, change and delete many categories")
+            .description(
+                "At most 100 operations. `atomic` (the default) does all or none: if one fails, it says why, and the \
+                 others say that they were not done; a move is then the only change of the trees. `independent` does \
+                 one after the other, each by itself. Categories that are deleted must be empty. A body that does not \
+                 fit the schema is refused as a whole in both modes.",
+            )
+            .permission("categories:write")
+            .bulk_body::<CategoryInput>()
+            .example(bulk_input)
+            .returns::<BulkResults>(200, "A result for each operation.")
+            .example(bulk_results)
+            .errors(CHANGE_ERRORS)
+            .errors(&["category_not_empty"]);
         router
             .put("/categories/{id}", "replaceCategory", handlers::replace)
             .summary("Replace a category")
@@ -232,6 +251,30 @@ fn category_example() -> Value {
         "path": [{"id": "cat_01KAQ3V8Q1W2E3R4T5Y6V7A8S8", "slug": "clothes", "name": "Clothes"}],
         "depth": 1,
     })
+}
+
+fn bulk_input() -> Value {
+    json!({"mode": "independent", "operations": [
+        {"op": "create", "data": {"name": "Shirts"}},
+        {"op": "delete", "id": "cat_01KAQ3V8Q1W2E3R4T5Y6V7A8S8"},
+    ]})
+}
+
+fn bulk_results() -> Value {
+    let problem = json!({
+        "type": "urn:wares:problem:category_not_empty",
+        "status": 409,
+        "code": "category_not_empty",
+        "detail": "The category has children or products.",
+        "errors": [],
+        "children": 2,
+        "products": 0,
+    });
+    let (made, kept) = ("cat_01KAQ3V8Q1W2E3R4T5Y6V7A8SA", "cat_01KAQ3V8Q1W2E3R4T5Y6V7A8S8");
+    json!({"results": [
+        {"index": 0, "status": 201, "id": made, "version": 1, "problem": null},
+        {"index": 1, "status": 409, "id": kept, "version": null, "problem": problem},
+    ]})
 }
 
 fn tree_example() -> Value {

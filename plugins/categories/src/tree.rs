@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use plugin_sdk::{
-    Commit, Context, Direction, Document, FieldOperation, Filter, Query, Refusal, Scalar, SortKey, StoreError,
+    Commit, Context, Direction, Document, FieldOperation, Filter, Query, Refusal, Scalar, SortKey,
+    StoreError, WriteRef,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -32,37 +33,36 @@ impl Shape {
         Ok(Self { version: document.map(|document| document.version) })
     }
 
-    /// Makes the commit fail if the trees have changed, and other changes fail if this one comes first. It must be
-    /// the commit's first write.
-    pub(crate) fn lock(&self, commit: &mut Commit<'_>) {
-        if let Some(version) = self.version {
-            let written = Self::touch(commit);
-            commit.expect_version(written, version);
-        } else {
-            commit.insert_with_id(TREE, TREE_ID, &json!({"changes": 1}));
+    /// Makes the commit fail if the trees have changed, and other changes fail if this one comes first. `earlier` is
+    /// how many changes of the trees the same commit makes before. It must be the change's first write.
+    pub(crate) fn lock(&self, commit: &mut Commit<'_>, earlier: u64) {
+        if let Some(written) = self.touch(commit, earlier) {
+            commit.expect_version(written, self.version.unwrap_or(0) + earlier);
         }
     }
 
-    /// Makes other changes fail if this one comes first; this one does not rely on the shape. It must be the
-    /// commit's first write.
-    pub(crate) fn announce(&self, commit: &mut Commit<'_>) {
-        if self.version.is_some() {
-            Self::touch(commit);
-        } else {
+    /// Makes other changes fail if this one comes first; this one does not rely on the shape. It must be the change's
+    /// first write.
+    pub(crate) fn announce(&self, commit: &mut Commit<'_>, earlier: u64) {
+        self.touch(commit, earlier);
+    }
+
+    /// Counts the change in the document of the trees; `None` when this made the document.
+    fn touch(&self, commit: &mut Commit<'_>, earlier: u64) -> Option<WriteRef> {
+        if self.version.is_none() && earlier == 0 {
             commit.insert_with_id(TREE, TREE_ID, &json!({"changes": 1}));
+            return None;
         }
+        let increment = FieldOperation::Increment { path: "changes".to_owned(), by: 1 };
+        Some(commit.update(TREE, TREE_ID, vec![increment]))
     }
 
-    fn touch(commit: &mut Commit<'_>) -> plugin_sdk::WriteRef {
-        commit.update(TREE, TREE_ID, vec![FieldOperation::Increment { path: "changes".to_owned(), by: 1 }])
-    }
-
-    /// Whether a commit that began with this lock failed because the trees have changed.
-    pub(crate) fn has_changed(error: &StoreError) -> bool {
-        matches!(
-            error.refusal(),
-            Some((0, Refusal::Version { .. } | Refusal::AlreadyExists | Refusal::NotFound))
-        )
+    /// Whether a change that begins with this lock was refused at its write `write` because the trees have changed.
+    pub(crate) fn has_changed(write: usize, error: &StoreError) -> bool {
+        let lost = |refusal: &Refusal| {
+            matches!(refusal, Refusal::Version { .. } | Refusal::AlreadyExists | Refusal::NotFound)
+        };
+        write == 0 && error.refusal().is_some_and(|(_, refusal)| lost(refusal))
     }
 }
 

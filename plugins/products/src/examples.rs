@@ -67,3 +67,20 @@ pub(crate) fn variant_input() -> Value {
 pub(crate) fn variant() -> Value {
     product()["variants"][0].take()
 }
+
+pub(crate) fn bulk_input() -> Value {
+    json!({"mode": "atomic", "operations": [
+        {"op": "create", "data": {"name": "Red shirt"}},
+        {"op": "update", "id": "prod_01KAQ3V8Q1W2E3R4T5Y6V7A8S9", "data": {"status": "archived"}},
+        {"op": "delete", "id": "prod_01KAQ3V8Q1W2E3R4T5Y6V7A8S8"},
+    ]})
+}
+
+pub(crate) fn bulk_results() -> Value {
+    let result = |index: u32, status: u16, id: &str, version: Option<u64>| json!({"index": index, "status": status, "id": id, "version": version, "problem": null});
+    json!({"results": [
+        result(0, 201, "prod_01KAQ3V8Q1W2E3R4T5Y6V7A8SA", Some(1)),
+        result(1, 200, "prod_01KAQ3V8Q1W2E3R4T5Y6V7A8S9", Some(2)),
+        result(2, 204, "prod_01KAQ3V8Q1W2E3R4T5Y6V7A8S8", None),
+    ]})
+}

@@ -87,8 +87,14 @@ pub(crate) fn viewer(ctx: &Context<'_>, request: &Request) -> Result<Viewer> {
 
 /// The product that a write is about, in the version that the client expects.
 pub(crate) fn current(ctx: &Context<'_>, request: &Request) -> Result<(Stored<Product>, Document)> {
-    let document = ctx.get_raw(PRODUCTS, request.param("id"))?.ok_or_else(Problem::not_found)?;
-    request.check_version(document.version)?;
+    let (current, document) = existing(ctx, request.param("id"))?;
+    request.check_version(current.version)?;
+    Ok((current, document))
+}
+
+/// The product with this id.
+pub(crate) fn existing(ctx: &Context<'_>, id: &str) -> Result<(Stored<Product>, Document)> {
+    let document = ctx.get_raw(PRODUCTS, id)?.ok_or_else(Problem::not_found)?;
     let data = ctx.read(PRODUCTS, &document)?;
     Ok((Stored { id: document.id.clone(), version: document.version, data }, document))
 }

@@ -3,6 +3,7 @@
 //! The plugin owns the collection `products`. A product refers to categories, which belong to the plugin `categories`;
 //! `categories.rs` tells how the two keep each other's references whole. Stock, orders and promotions are not here.
 
+mod bulk;
 mod categories;
 mod examples;
 mod handlers;

@@ -1,9 +1,10 @@
 //! What the routes are and how they are documented.
 
-use plugin_sdk::{Router, json, router::Route};
+use plugin_sdk::{Router, bulk::BulkResults, json, router::Route};
 
 use crate::{
-    examples::{product, product_input, variant, variant_input},
+    bulk,
+    examples::{bulk_input, bulk_results, product, product_input, variant, variant_input},
     handlers,
     model::{Product, ProductInput, ProductVariantInput, Variant},
     variants,
@@ -89,6 +90,20 @@ pub(crate) fn products(router: &mut Router) {
         .returns::<Product>(201, "The product, created.")
         .example(product)
         .errors(&["already_exists", "conflict", "validation_failed", "unknown_field", "unavailable"]);
+    router
+        .post("/products/bulk", "bulkProducts", bulk::bulk)
+        .summary("Create, change and delete many products")
+        .description(
+            "At most 100 operations. `atomic` (the default) does all or none: if one fails, it says why, and the others \
+             say that they were not done. `independent` does one after the other, each by itself. A body that does not \
+             fit the schema is refused as a whole in both modes.",
+        )
+        .permission("products:write")
+        .bulk_body::<ProductInput>()
+        .example(bulk_input)
+        .returns::<BulkResults>(200, "A result for each operation.")
+        .example(bulk_results)
+        .errors(CHANGE_ERRORS);
     router
         .put("/products/{id}", "replaceProduct", handlers::replace)
         .summary("Replace a product")

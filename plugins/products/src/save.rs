@@ -1,5 +1,7 @@
 //! Writing a product: the change that creating, replacing, patching and deleting prepare, alone or in bulk.
 
+use std::collections::BTreeSet;
+
 use plugin_sdk::{
     Change, Commit, Context, Document, Filter, Problem, Query, Refusal, Result, Scalar, StoreError, Stored,
     WriteRef, commit::taken, slug,
@@ -52,6 +54,20 @@ impl Saving {
             saving.derive_slug(ctx)?;
         }
         Ok(saving)
+    }
+
+    /// Takes the slug with a suffix where a change before it in the same commit has derived the same.
+    pub(crate) fn differ(
+        &mut self,
+        ctx: &Context<'_>,
+        slugs: &mut BTreeSet<Option<String>>,
+    ) -> Result<(), StoreError> {
+        if self.slug_is_derived && slugs.contains(&self.input.slug) {
+            self.slug_tries = 2;
+            self.derive_slug(ctx)?;
+        }
+        slugs.insert(self.input.slug.clone());
+        Ok(())
     }
 
     fn derive_slug(&mut self, ctx: &Context<'_>) -> Result<(), StoreError> {

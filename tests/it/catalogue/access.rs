@@ -29,6 +29,7 @@ const fn row(route: &'static str, body: Option<fn(u32) -> Value>, allowed: u16, 
 const ROWS: &[Row] = &[
     row("GET /products", None, 200, Access::Public),
     row("POST /products", Some(new_product), 201, Access::Catalogue),
+    row("POST /products/bulk", Some(nothing_much), 200, Access::Catalogue),
     row("GET /products/{id}", None, 200, Access::Public),
     row("PUT /products/{id}", Some(new_product), 200, Access::Catalogue),
     row("PATCH /products/{id}", Some(|_| json!({"description": "x"})), 200, Access::Catalogue),
@@ -46,6 +47,7 @@ const ROWS: &[Row] = &[
     row("DELETE /products/{id}/variants/{variantId}", None, 204, Access::Catalogue),
     row("GET /categories", None, 200, Access::Public),
     row("POST /categories", Some(|_| category("New")), 201, Access::Catalogue),
+    row("POST /categories/bulk", Some(nothing_much), 200, Access::Catalogue),
     row("GET /categories/tree", None, 200, Access::Public),
     row("GET /categories/{id}", None, 200, Access::Public),
     row("PUT /categories/{id}", Some(|_| category("Other")), 200, Access::Catalogue),
@@ -57,6 +59,10 @@ const ROWS: &[Row] = &[
 
 fn new_product(number: u32) -> Value {
     product("New", &format!("NEW-{number}"))
+}
+
+fn nothing_much(_: u32) -> Value {
+    json!({"operations": [{"op": "delete", "id": "none"}]})
 }
 
 fn second_variant(number: u32) -> Value {
