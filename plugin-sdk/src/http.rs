@@ -76,6 +76,9 @@ impl ListQuery {
     }
 }
 
+/// Most steps of a name in `expand`.
+const EXPAND_DEPTH: usize = 3;
+
 /// A request to one of the plugin's routes.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -110,6 +113,25 @@ impl Request {
     /// The list query of a list route.
     pub fn list(&mut self) -> ListQuery {
         self.list.take().unwrap_or_default()
+    }
+
+    /// What the parameter `expand` asks for: names with commas between them, such as `categories,brand.logo`. The route
+    /// declares the parameter.
+    ///
+    /// # Errors
+    /// 400 `invalid_parameter` for a name that is not in `allowed`.
+    pub fn expand(&self, allowed: &[&'static str]) -> Result<Vec<&'static str>, Problem> {
+        debug_assert!(allowed.iter().all(|name| name.split('.').count() <= EXPAND_DEPTH), "{allowed:?}");
+        let mut asked = Vec::new();
+        for name in self.query("expand").into_iter().flat_map(|names| names.split(',')) {
+            let Some(&known) = allowed.iter().find(|&&known| known == name) else {
+                return Err(Problem::invalid_parameter("expand", format!("There is no `{name}` to expand.")));
+            };
+            if !asked.contains(&known) {
+                asked.push(known);
+            }
+        }
+        Ok(asked)
     }
 
     /// The body as `T`, or a 422 with a pointer to what does not fit.
@@ -247,6 +269,21 @@ impl Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_expanded_is_listed() {
+        let expand = |value: &str| {
+            let query = vec![("expand".to_owned(), value.to_owned())];
+            Request { query, ..Request::default() }.expand(&["brand", "brand.logo"])
+        };
+        assert_eq!(Request::default().expand(&["brand"]), Ok(Vec::new()));
+        assert_eq!(expand("brand.logo,brand,brand.logo"), Ok(vec!["brand.logo", "brand"]));
+        for unknown in ["", "logo", "brand,", "Brand", "brand.logo.maker.address"] {
+            let problem = expand(unknown).unwrap_err();
+            assert_eq!((problem.status, problem.code.as_str()), (400, "invalid_parameter"), "{unknown}");
+            assert_eq!(problem.errors[0].pointer, "expand");
+        }
+    }
 
     #[test]
     fn permissions_are_held_singly_by_resource_or_all() {

@@ -5,6 +5,7 @@ mod bad_input;
 mod bulk;
 mod categories;
 mod conditional;
+mod expand;
 mod idempotency;
 mod lists;
 mod products;

@@ -13,8 +13,8 @@ use plugin_sdk::{
 };
 use serde::Deserialize;
 
-const COLLECTION: &str = "categories";
-const MARK: &str = "deletingSince";
+pub(crate) const COLLECTION: &str = "categories";
+pub(crate) const MARK: &str = "deletingSince";
 
 /// Longer than any request may take.
 const STALE_MS: i64 = 60_000;

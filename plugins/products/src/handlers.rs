@@ -7,6 +7,7 @@ use plugin_sdk::{
 
 use crate::{
     Config, categories,
+    expand::Expansion,
     model::{Product, ProductInput},
     save::{Deleting, Saving},
     view::Viewer,
@@ -16,6 +17,7 @@ pub(crate) const PRODUCTS: &str = "products";
 
 pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
     let viewer = viewer(ctx, &request)?;
+    let mut expansion = Expansion::asked(&request)?;
     let mut conditions = Vec::new();
     if !viewer.sees_all {
         conditions.push(Filter::Eq("status".to_owned(), Scalar::Text("active".to_owned())));
@@ -25,9 +27,13 @@ pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
     }
     let condition = if conditions.len() == 1 { conditions.remove(0) } else { Filter::And(conditions) };
     let page = ctx.find_raw(PRODUCTS, &request.list().and(condition))?;
+    expansion.read(ctx, page.documents.iter())?;
     let mut until = None;
-    let reply =
-        Reply::raw_page(&page, |document, out| viewer.show(ctx, document, out, &mut until).map(drop))?;
+    let reply = Reply::raw_page(&page, |document, out| {
+        viewer.show(ctx, document, out, &mut until)?;
+        expansion.push(ctx, document, out)?;
+        Ok::<_, Problem>(())
+    })?;
     Ok(reply.valid_until(until))
 }
 
@@ -63,11 +69,14 @@ pub(crate) fn delete(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 }
 
 fn show(ctx: &Context<'_>, request: &Request, document: Option<Document>) -> Result<Reply> {
+    let mut expansion = Expansion::asked(request)?;
     let document = document.ok_or_else(Problem::not_found)?;
     let (mut json, mut until) = (String::with_capacity(document.json.len() + 256), None);
     if !viewer(ctx, request)?.show(ctx, &document, &mut json, &mut until)? {
         return Err(Problem::not_found());
     }
+    expansion.read(ctx, std::iter::once(&document))?;
+    expansion.push(ctx, &document, &mut json)?;
     Ok(Reply::raw_resource(json, document.version).valid_until(until))
 }
 

@@ -6,6 +6,7 @@
 mod bulk;
 mod categories;
 mod examples;
+mod expand;
 mod handlers;
 pub mod model;
 mod routes;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 /// Something the shop sells, in one or more variants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
+#[schemars(transform = all_but_expanded_required)]
 pub struct Product {
     #[schemars(extend("readOnly" = true))]
     pub id: String,
@@ -51,6 +51,27 @@ pub struct Product {
     /// When the product first became active.
     #[schemars(extend("readOnly" = true, "format" = "date-time"))]
     pub published_at: Option<String>,
+    /// The categories of `categoryIds` as objects; only with `expand=categories`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true), with = "Vec<ProductCategory>")]
+    pub categories: Option<Vec<ProductCategory>>,
+}
+
+/// A category as a product is shown with it: without what depends on other categories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProductCategory {
+    pub id: String,
+    pub version: u64,
+    pub created_at: String,
+    pub updated_at: String,
+    pub slug: String,
+    pub name: String,
+    pub description: String,
+    pub parent_id: Option<String>,
+    pub rank: i64,
+    pub active: bool,
+    pub metadata: Map<String, Value>,
 }
 
 /// One thing that can be put into a cart.
@@ -97,7 +118,7 @@ pub struct AppliedPrice {
 /// A product to create or to put in the place of another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(transform = kept_members)]
+#[schemars(transform = kept_and_expanded)]
 pub struct ProductInput {
     /// Name in addresses, unique in the shop. Derived from `name` when absent; a replacement without it keeps the
     /// slug.
@@ -302,6 +323,18 @@ pub struct ProductSeo {
 
 fn yes() -> bool {
     true
+}
+
+fn kept_and_expanded(schema: &mut Schema) {
+    kept_members(schema);
+    add_read_only(schema, "categories", json!({"type": "array", "description": "Expanded."}));
+}
+
+fn all_but_expanded_required(schema: &mut Schema) {
+    all_required(schema);
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| name != "categories");
+    }
 }
 
 fn computed_price(schema: &mut Schema) {

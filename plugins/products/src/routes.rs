@@ -50,6 +50,7 @@ pub(crate) fn products(router: &mut Router) {
              descriptions. Each variant has the list price that applies now.",
         )
         .public()
+        .query_param::<String>("expand", "`categories` adds the categories as objects.")
         .query_param::<String>(
             "category",
             "Id or slug of a category: only products in it or in a category below it. An unknown one has none.",
@@ -63,6 +64,7 @@ pub(crate) fn products(router: &mut Router) {
         .summary("Read a product")
         .description("Callers without `products:read` see active products only.")
         .public()
+        .query_param::<String>("expand", "`categories` adds the categories as objects.")
         .path_param("id", "The product's id.")
         .returns::<Product>(200, "The product.")
         .example(product)
@@ -72,6 +74,7 @@ pub(crate) fn products(router: &mut Router) {
         .summary("Read a product by its slug")
         .description("Callers without `products:read` see active products only.")
         .public()
+        .query_param::<String>("expand", "`categories` adds the categories as objects.")
         .path_param("slug", "The product's slug.")
         .returns::<Product>(200, "The product.")
         .example(product)
