@@ -210,6 +210,7 @@ fn resolve(content: Content, documents: &[Option<Document>]) -> Value {
                 .map(|overlay| serde_json::from_slice(&overlay).unwrap_or_default())
                 .unwrap_or_default();
             if let Some(members) = value.as_object_mut() {
+                members.retain(|name, _| !store_model::is_hidden(name));
                 members.extend(overlay);
             }
             value

@@ -33,8 +33,8 @@ pub fn merged<T: serde::Serialize + serde::de::DeserializeOwned>(
     serde_path_to_error::deserialize(value).map_err(crate::http::path_problem)
 }
 
-/// A stored document changed by a merge patch, as the type of a request body: the members that the host keeps are
-/// left out. A 422 with a pointer when the result does not fit.
+/// A stored document changed by a merge patch, as the type of a request body: the members that the host keeps and
+/// those that nobody is shown are left out. A 422 with a pointer when the result does not fit.
 pub fn merged_document<T: serde::de::DeserializeOwned>(
     document: &store_model::Document,
     patch: Value,
@@ -44,6 +44,7 @@ pub fn merged_document<T: serde::de::DeserializeOwned>(
     for kept in ["id", "version", "createdAt", "updatedAt"] {
         members.shift_remove(kept);
     }
+    members.retain(|name, _| !store_model::is_hidden(name));
     let mut value = Value::Object(members);
     merge(&mut value, patch);
     serde_path_to_error::deserialize(value).map_err(crate::http::path_problem)

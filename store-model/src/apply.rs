@@ -8,7 +8,7 @@ use crate::{
     evaluate::{in_scope, matches},
     path::key_problem,
     query::QueryError,
-    schema::{CollectionSchema, HOST_MEMBERS},
+    schema::{CollectionSchema, HOST_MEMBERS, is_hidden},
     validate::{check_document, check_filter, check_id, check_scope},
     write::{Embed, Operation, Refusal, Write},
 };
@@ -136,6 +136,7 @@ fn embedded(
         let value = match result {
             Some(document) => {
                 let mut copy = document.clone();
+                copy.retain(|name, _| !is_hidden(name));
                 copy.extend(embed.overlay.clone());
                 Value::Object(copy)
             }

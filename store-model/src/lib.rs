@@ -31,6 +31,8 @@ pub use aggregate::{Aggregate, AggregateRow, GroupKey, Measure};
 pub use document::Document;
 pub use filter::Filter;
 pub use query::{Direction, Page, Query, QueryError, Scope, SortKey};
-pub use schema::{Access, CollectionSchema, DeclareRefused, Field, FieldKind, Index, SchemaError, TextField};
+pub use schema::{
+    Access, CollectionSchema, DeclareRefused, Field, FieldKind, Index, SchemaError, TextField, is_hidden,
+};
 pub use value::Scalar;
 pub use write::{Commit, CommitRefused, Embed, FieldOperation, Operation, Refusal, Write};

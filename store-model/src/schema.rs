@@ -89,6 +89,12 @@ pub struct TextField {
 /// The members that the host keeps, in the order in which every document starts.
 pub const HOST_MEMBERS: [&str; 4] = ["id", "version", "createdAt", "updatedAt"];
 
+/// Whether a top-level member is for its plugin alone: it is stored and read, and left out where a document becomes an
+/// answer, an event or a part of another document.
+pub fn is_hidden(member: &str) -> bool {
+    member.starts_with('_')
+}
+
 /// What is declared about one path: a [`Field`] without the path, so that implicit fields cost nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared {

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
-use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write};
+use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write, is_hidden};
 use tokio::sync::watch;
 
 use super::{CommitError, Store, Unavailable, idempotency::IdempotencyKey};
@@ -286,6 +286,7 @@ fn overlaid(document: Option<&Document>, overlay: &Map<String, Value>) -> Value 
     let parsed = document.and_then(|document| serde_json::from_str::<Value>(&document.json).ok());
     let mut value = parsed.unwrap_or(Value::Null);
     if let Some(members) = value.as_object_mut() {
+        members.retain(|name, _| !is_hidden(name));
         for (name, member) in overlay {
             members.insert(name.clone(), member.clone());
         }

@@ -109,12 +109,15 @@ async fn results_are_embedded<B: SuiteBackend>(backend: &B) {
     let mut event = insert(THINGS, "event", json!({"s": "placed"}));
     event.embeds =
         vec![embed("order", 0, json!({"secret": null, "n": 5})), embed("deleted", 1, json!({"n": 5}))];
-    let writes = vec![insert(THINGS, "order", json!({"n": 1, "secret": "x"})), delete(THINGS, "gone"), event];
+    let order = json!({"n": 1, "secret": "x", "_own": 3, "deep": {"_kept": 1}});
+    let writes = vec![insert(THINGS, "order", order), delete(THINGS, "gone"), event];
     store.commit(writes).await.unwrap();
     let event = stored(&store, "event").await.unwrap();
     assert_eq!(event["order"]["id"], "order");
     assert_eq!(event["order"]["version"], 1);
     assert_eq!((&event["order"]["n"], &event["order"]["secret"]), (&json!(5), &json!(null)));
+    assert_eq!((event["order"].get("_own"), &event["order"]["deep"]), (None, &json!({"_kept": 1})));
+    assert_eq!(stored(&store, "order").await.unwrap()["_own"], 3);
     assert_eq!(event["deleted"], json!(null));
     let mut early = insert(THINGS, "early", json!({}));
     early.embeds = vec![embed("order", 0, json!({}))];
