@@ -8,5 +8,6 @@ mod conditional;
 mod expand;
 mod idempotency;
 mod lists;
+mod prices;
 mod products;
 mod variants;

@@ -9,6 +9,7 @@ use crate::{
     Config, categories,
     expand::Expansion,
     model::{Product, ProductInput},
+    prices,
     save::{Deleting, Saving},
     view::Viewer,
 };
@@ -26,7 +27,9 @@ pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
         conditions.push(categories::within(ctx, category, viewer.sees_all)?);
     }
     let condition = if conditions.len() == 1 { conditions.remove(0) } else { Filter::And(conditions) };
-    let page = ctx.find_raw(PRODUCTS, &request.list().and(condition))?;
+    let mut list = request.list();
+    prices::settle(ctx, &mut list, &viewer.currency)?;
+    let page = ctx.find_raw(PRODUCTS, &list.and(condition))?;
     expansion.read(ctx, page.documents.iter())?;
     let mut until = None;
     let reply = Reply::raw_page(&page, |document, out| {

@@ -9,6 +9,7 @@ mod examples;
 mod expand;
 mod handlers;
 pub mod model;
+mod prices;
 mod routes;
 pub mod rules;
 mod save;
@@ -33,11 +34,21 @@ pub struct Products;
 pub struct Config {
     /// The currency of `price` for callers who do not ask for one.
     pub default_currency: String,
+    /// More currencies in which lists can be filtered and sorted by price.
+    pub currencies: Vec<String>,
+}
+
+impl Config {
+    /// The currencies in which lists can be filtered and sorted by price.
+    pub(crate) fn listed(&self) -> Vec<String> {
+        let more = self.currencies.iter().filter(|currency| **currency != self.default_currency);
+        [&self.default_currency].into_iter().chain(more).take(prices::SLOTS.len()).cloned().collect()
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { default_currency: "USD".to_owned() }
+        Self { default_currency: "USD".to_owned(), currencies: Vec::new() }
     }
 }
 
@@ -52,8 +63,19 @@ impl Plugin for Products {
     }
 
     fn collections() -> Vec<Collection> {
+        let products = Collection::new("products", "prod")
+            // In lists it stands for the place of the currency; no document has it.
+            .field(prices::PRICE, FieldKind::Integer, Access::Scan)
+            .field(prices::CHANGES_AT, FieldKind::Timestamp, Access::Index)
+            .field(prices::CURRENCIES, FieldKind::Text, Access::Index)
+            .index(&["status", prices::SLOTS[0]]);
+        let place = |products: Collection, slot: &&'static str| {
+            products.field(slot, FieldKind::Integer, Access::Index)
+        };
         vec![
-            Collection::new("products", "prod")
+            prices::SLOTS
+                .iter()
+                .fold(products, place)
                 .field("slug", FieldKind::Text, Access::Unique)
                 .field("name", FieldKind::Text, Access::Index)
                 .field("status", FieldKind::Text, Access::Index)
@@ -98,6 +120,12 @@ impl Plugin for Products {
                     "pattern": "^[A-Z]{3}$",
                     "default": Config::default().default_currency,
                 },
+                "currencies": {
+                    "description": "ISO 4217 codes: more currencies in which lists can be filtered and sorted by price.",
+                    "type": "array",
+                    "maxItems": prices::SLOTS.len() - 1,
+                    "items": {"type": "string", "pattern": "^[A-Z]{3}$"},
+                },
             },
             "additionalProperties": false,
         }))
@@ -109,11 +137,14 @@ impl Plugin for Products {
             b"" => Config::default(),
             config => serde_json::from_slice(config).map_err(|error| invalid("", error.to_string()))?,
         };
-        if is_currency(&config.default_currency) {
-            return Ok(());
+        let unknown = |code: &str| format!("`{code}` is no currency of ISO 4217.");
+        if !is_currency(&config.default_currency) {
+            return Err(invalid("/defaultCurrency", unknown(&config.default_currency)));
         }
-        let message = format!("`{}` is no currency of ISO 4217.", config.default_currency);
-        Err(invalid("/defaultCurrency", message))
+        match config.currencies.iter().enumerate().find(|(_, code)| !is_currency(code)) {
+            Some((index, code)) => Err(invalid(&format!("/currencies/{index}"), unknown(code))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ const FILTERS: &[&str] = &[
     "variants.sku",
     "variants.barcode",
     "taxClass",
+    "price",
     "version",
     "createdAt",
     "updatedAt",
@@ -29,7 +30,7 @@ const FILTERS: &[&str] = &[
 ];
 
 /// Fields that lists may be sorted by.
-const SORTS: &[&str] = &["id", "name", "slug", "status", "createdAt", "updatedAt", "publishedAt"];
+const SORTS: &[&str] = &["id", "name", "slug", "status", "price", "createdAt", "updatedAt", "publishedAt"];
 
 /// Codes that replacing and changing have in common.
 const CHANGE_ERRORS: &[&str] = &[
@@ -47,7 +48,9 @@ pub(crate) fn products(router: &mut Router) {
         .summary("List products")
         .description(
             "Callers without `products:read` see active products only. `q` searches names, SKUs, barcodes, tags and \
-             descriptions. Each variant has the list price that applies now.",
+             descriptions. Each variant has the list price that applies now. `price` filters and sorts by the lowest \
+             of them, in `currency`: the shop's or another configured one. A product whose price has started or ended \
+             by itself gets a new version when a list next looks at prices.",
         )
         .public()
         .query_param::<String>("expand", "`categories` adds the categories as objects.")

@@ -6,20 +6,31 @@ use plugin_sdk::{
     Change, Commit, Context, Document, Filter, Problem, Query, Refusal, Result, Scalar, StoreError, Stored,
     WriteRef, commit::taken, slug,
 };
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
     categories,
     handlers::PRODUCTS,
     model::{Product, ProductInput},
+    prices::{COMPUTED, Computed},
     rules,
 };
+
+/// A product as it is stored: what nobody is shown comes last.
+#[derive(Serialize)]
+struct StoredInput<'s> {
+    #[serde(flatten)]
+    input: &'s ProductInput,
+    #[serde(rename = "_computed")]
+    computed: &'s Computed,
+}
 
 /// A product to insert or to put in the place of another.
 pub(crate) struct Saving {
     pub(crate) id: String,
     pub(crate) input: ProductInput,
+    computed: Computed,
     current: Option<Stored<Product>>,
     /// The categories that it comes to refer to, with their positions in `categoryIds`.
     added: Vec<(usize, String)>,
@@ -49,7 +60,8 @@ impl Saving {
             variant.id = Some(ctx.new_id("var")?);
         }
         let slug_is_derived = input.slug.is_none();
-        let mut saving = Self { id, input, current, added, slug_is_derived, slug_tries: 0 };
+        let computed = Computed::of(ctx, &input.variants);
+        let mut saving = Self { id, input, computed, current, added, slug_is_derived, slug_tries: 0 };
         if slug_is_derived {
             saving.derive_slug(ctx)?;
         }
@@ -92,9 +104,10 @@ impl Change for Saving {
 
     /// The product is write 0, its newly referenced categories follow in the order of `added`.
     fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
+        let stored = StoredInput { input: &self.input, computed: &self.computed };
         let (written, topic) = match &self.current {
-            None => (commit.insert_with_id(PRODUCTS, &self.id, &self.input), "product.created"),
-            Some(_) => (commit.replace(PRODUCTS, &self.id, &self.input), "product.updated"),
+            None => (commit.insert_with_id(PRODUCTS, &self.id, &stored), "product.created"),
+            Some(_) => (commit.replace(PRODUCTS, &self.id, &stored), "product.updated"),
         };
         if let Some(current) = &self.current {
             commit.expect_version(written, current.version);
@@ -128,12 +141,13 @@ pub(crate) struct Deleting {
     id: String,
     version: u64,
     /// The product as it was, for the event.
-    last: Box<RawValue>,
+    last: Map<String, Value>,
 }
 
 impl Deleting {
     pub(crate) fn prepare(ctx: &Context<'_>, document: Document) -> Result<Self> {
-        let last = ctx.read::<&RawValue>(PRODUCTS, &document)?.to_owned();
+        let mut last: Map<String, Value> = ctx.read(PRODUCTS, &document)?;
+        last.shift_remove(COMPUTED);
         Ok(Self { id: document.id, version: document.version, last })
     }
 }

@@ -462,3 +462,22 @@ fn a_product_has_no_more_variants_than_a_body_may_name() {
     let refused = host.answered::<Products>(on("createVariant", &id, Some(more)));
     assert_eq!(pointers(refused, 422, "validation_failed"), [""]);
 }
+
+#[test]
+fn prices_are_computed_again_for_other_currencies() {
+    let host = host();
+    let id = created(&host, shirt());
+    let dear = |currency: &str| {
+        let filter = Filter::Gte("price".to_owned(), Scalar::Integer(2299));
+        let query = vec![("currency".to_owned(), currency.to_owned())];
+        let list = Some(ListQuery { filter, ..ListQuery::default() });
+        host.answered::<Products>(Request { list, query, ..request("listProducts", None) })
+    };
+    assert_eq!(dear("USD").unwrap().body[0]["id"], id.as_str());
+    assert_eq!(pointers(dear("EUR"), 400, "invalid_parameter"), ["currency"]);
+    assert_eq!(host.document("products", &id).unwrap()["version"], 1);
+    host.configure(&json!({"currencies": ["JPY", "EUR"]}));
+    assert_eq!(dear("EUR").unwrap().body[0]["id"], id.as_str());
+    assert_eq!(dear("JPY").unwrap().body, json!([]));
+    assert_eq!(dear("USD").unwrap().body[0]["version"], 2);
+}

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     model::{ProductInput, ProductStatus},
+    prices::COMPUTED,
     rules::{PriceTerms, Quoted, quote},
 };
 
@@ -23,6 +24,9 @@ struct StoredProduct<'d> {
     status: ProductStatus,
     #[serde(borrow)]
     variants: Vec<StoredVariant<'d>>,
+    /// What nobody is shown; always behind the variants.
+    #[serde(borrow, rename = "_computed")]
+    computed: Option<&'d RawValue>,
 }
 
 /// The variants one by one.
@@ -85,6 +89,12 @@ impl Viewer {
         let mut copied = 0;
         for variant in stored.variants {
             copied = self.push_priced(json, copied, variant.prices, out, until)?;
+        }
+        if let Some(computed) = stored.computed.map(RawValue::get) {
+            let start = computed.as_ptr() as usize - json.as_ptr() as usize;
+            let member = format!(",\"{COMPUTED}\":");
+            out.push_str(json[copied..start].strip_suffix(&member).unwrap_or_default());
+            copied = start + computed.len();
         }
         out.push_str(&json[copied..]);
         Ok(true)

@@ -263,7 +263,7 @@ async fn what_a_list_does_not_know_is_refused() {
         ("offset=-1", "invalid_parameter"),
         ("offset=x", "invalid_parameter"),
         ("count=all", "invalid_parameter"),
-        ("sort=price", "unknown_sort"),
+        ("sort=weight", "unknown_sort"),
         ("sort=description", "unknown_sort"),
         ("sort=--name", "unknown_sort"),
         ("sort=name,name", "invalid_parameter"),
