@@ -3,5 +3,7 @@
 mod document;
 mod query;
 
-pub use document::{DOCUMENT_BYTES, DOCUMENT_DEPTH, ID_BYTES, check_document, check_id};
+pub use document::{
+    DOCUMENT_BSON_BYTES, DOCUMENT_BYTES, DOCUMENT_DEPTH, ID_BYTES, bson_bytes, check_document, check_id,
+};
 pub use query::{PreparedQuery, check_aggregate, check_filter, check_query, check_scope};
