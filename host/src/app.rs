@@ -22,7 +22,7 @@ use crate::{
     identity::{Identity, IdentityError},
     plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
     seed::{SystemApi, SystemApiError},
-    store::{DeclareError, OpenError, Store, StoreConfig, idempotency},
+    store::{DeclareError, OpenError, Store, idempotency},
 };
 
 /// A running host. Clones share it.
@@ -77,9 +77,7 @@ impl App {
     /// # Errors
     /// What keeps the host from serving. A plugin that is refused does not.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let store = Store::open(StoreConfig::embedded(&config.store.data_dir), clock)
-            .await
-            .map_err(StartError::Store)?;
+        let store = Store::open(config.store.backend(), clock).await.map_err(StartError::Store)?;
         let mut collections = idempotency::host_collections();
         collections.extend(plugin::host_collections());
         store.collections_declare_host(collections).await.map_err(StartError::Collections)?;

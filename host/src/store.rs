@@ -12,6 +12,7 @@ mod config;
 mod error;
 pub mod idempotency;
 pub mod jobs;
+mod mongo;
 mod sqlite;
 mod transaction;
 
@@ -29,7 +30,7 @@ use self::backend::Backend;
 use crate::clock::Clock;
 
 pub use self::{
-    config::{EmbeddedConfig, StoreConfig},
+    config::{EmbeddedConfig, MongoConfig, StoreConfig},
     error::{CommitError, DeclareError, OpenError, ReadError, Unavailable},
     transaction::{Actor, Answer, AnswerPlan, Content, EventPlan, Settled, Transaction},
 };
@@ -47,6 +48,7 @@ impl Store {
     pub async fn open(config: StoreConfig, clock: Clock) -> Result<Self, OpenError> {
         let backend: Arc<dyn Backend> = match config {
             StoreConfig::Embedded(config) => Arc::new(sqlite::Sqlite::open(config).await?),
+            StoreConfig::Mongo(config) => Arc::new(mongo::Mongo::open(config).await?),
         };
         Ok(Self { backend, clock, ids: Arc::new(Mutex::new(ulid::Generator::new())) })
     }

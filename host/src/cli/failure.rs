@@ -44,6 +44,12 @@ impl From<OpenError> for Failure {
             OpenError::Directory { .. } => {
                 "Make the folder readable and writable for this user, or choose another one with --data-dir."
             }
+            OpenError::Address { .. } | OpenError::Standalone { .. } | OpenError::TooOld { .. } => {
+                "Correct MONGODB_URI or the server, or unset it to use the embedded store."
+            }
+            OpenError::Unreachable { .. } | OpenError::Unreadable { .. } => {
+                "Start the server or correct MONGODB_URI; `mongosh` with the same address tells more."
+            }
             _ => "Run `wares doctor` to learn more.",
         };
         Self::of(&error, next_step)

@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     control::{ControlClient, UserCreate},
     identity::{AccountKind, Identity, NewAccount, PASSWORD_MIN_CHARACTERS, User},
-    store::{Store, StoreConfig},
+    store::Store,
 };
 
 /// More than the longest password: reading ends even when standard input does not.
@@ -53,7 +53,7 @@ async fn create_in_store(
     password: SecretString,
 ) -> Result<User, Failure> {
     config.prepare()?;
-    let store = Store::open(StoreConfig::embedded(&config.store.data_dir), Clock::system()).await?;
+    let store = Store::open(config.store.backend(), Clock::system()).await?;
     let identity = Identity::open(store.clone(), &config.auth)
         .await
         .map_err(|error| Failure::of(&error, "Run `wares doctor` to learn more."))?;

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 /// Where documents are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[derive(Debug, Clone)]
 pub enum StoreConfig {
     /// An SQLite database in a directory of this machine, for one server.
     Embedded(EmbeddedConfig),
+    /// A MongoDB replica set, for any number of servers.
+    Mongo(MongoConfig),
 }
 
 impl Default for StoreConfig {
@@ -22,6 +24,11 @@ impl StoreConfig {
     /// The embedded store in a directory, with the defaults for the rest.
     pub fn embedded(directory: impl Into<PathBuf>) -> Self {
         Self::Embedded(EmbeddedConfig { directory: directory.into(), ..EmbeddedConfig::default() })
+    }
+
+    /// A replica set, with the defaults for the rest.
+    pub fn mongo(uri: impl Into<SecretString>) -> Self {
+        Self::Mongo(MongoConfig::new(uri))
     }
 }
 
@@ -60,5 +67,23 @@ impl Default for EmbeddedConfig {
             check_on_open: true,
             max_pages: 0,
         }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct MongoConfig {
+    /// The address with everything that the driver understands, such as
+    /// `mongodb://user:password@one:27017,two:27017/shop?replicaSet=rs0`. It may hold a password.
+    pub uri: SecretString,
+    /// Most connections to each server, unless the address says something else.
+    pub connections: u32,
+    /// Most commits that wait or run. When there are more they are refused at once.
+    pub write_queue: usize,
+}
+
+impl MongoConfig {
+    /// An address, with the defaults for the rest.
+    pub fn new(uri: impl Into<SecretString>) -> Self {
+        Self { uri: uri.into(), connections: 50, write_queue: 1024 }
     }
 }
