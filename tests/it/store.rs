@@ -4,3 +4,4 @@ mod conformance;
 mod differential;
 mod durability;
 mod jobs;
+mod mongodb;

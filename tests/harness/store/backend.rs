@@ -16,6 +16,8 @@ use store_model::{
 };
 use tempfile::TempDir;
 
+use super::mongod::{self, TestDatabase};
+
 /// What the suites need of a store: its answers and its refusals. Faults fail the test.
 pub trait SuiteStore: Clone + Send + Sync + 'static {
     fn declare(
@@ -58,6 +60,10 @@ pub trait SuiteStore: Clone + Send + Sync + 'static {
 pub trait SuiteBackend {
     type Store: SuiteStore;
 
+    /// Whether commits that are sent together run in the order in which they were sent. No law says so; a
+    /// single writer does it.
+    const KEEPS_ORDER: bool;
+
     fn open(&self) -> impl Future<Output = Self::Store>;
 }
 
@@ -69,6 +75,10 @@ pub struct Memory;
 #[derive(Debug)]
 pub struct Embedded;
 
+/// A database of its own on the shared MongoDB server, for tests that have asked whether it is there.
+#[derive(Debug)]
+pub struct Mongo;
+
 #[derive(Debug, Clone)]
 pub struct MemorySuiteStore {
     store: Arc<Mutex<MemoryStore>>,
@@ -78,7 +88,15 @@ pub struct MemorySuiteStore {
 #[derive(Debug, Clone)]
 pub struct HostSuiteStore {
     pub store: Store,
-    _directory: Arc<TempDir>,
+    _place: Place,
+}
+
+/// What goes away with the last handle of a store.
+#[derive(Debug, Clone)]
+#[expect(dead_code, reason = "held to be dropped")]
+enum Place {
+    Directory(Arc<TempDir>),
+    Database(Arc<TestDatabase>),
 }
 
 /// 2026-11-23T09:00:00.000Z, where every suite's clock stands.
@@ -86,6 +104,8 @@ pub const START_MS: i64 = 1_795_424_400_000;
 
 impl SuiteBackend for Memory {
     type Store = MemorySuiteStore;
+
+    const KEEPS_ORDER: bool = true;
 
     async fn open(&self) -> MemorySuiteStore {
         let (clock, _) = Clock::manual(START_MS);
@@ -96,12 +116,32 @@ impl SuiteBackend for Memory {
 impl SuiteBackend for Embedded {
     type Store = HostSuiteStore;
 
+    const KEEPS_ORDER: bool = true;
+
     async fn open(&self) -> HostSuiteStore {
         let directory = TempDir::new().unwrap();
         let (clock, _) = Clock::manual(START_MS);
         let store = open_embedded(directory.path(), clock).await;
-        HostSuiteStore { store, _directory: Arc::new(directory) }
+        HostSuiteStore { store, _place: Place::Directory(Arc::new(directory)) }
     }
+}
+
+impl SuiteBackend for Mongo {
+    type Store = HostSuiteStore;
+
+    const KEEPS_ORDER: bool = false;
+
+    async fn open(&self) -> HostSuiteStore {
+        let database = mongod::database().await;
+        let (clock, _) = Clock::manual(START_MS);
+        let store = open_mongo(&database.uri, clock).await;
+        HostSuiteStore { store, _place: Place::Database(database) }
+    }
+}
+
+/// A replica set as a server uses it.
+pub async fn open_mongo(uri: &str, clock: Clock) -> Store {
+    Store::open(StoreConfig::mongo(uri), clock).await.unwrap()
 }
 
 /// The embedded store as a server runs it.
