@@ -13,6 +13,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("hyper_util", &["http", "http.rs", "control", "control.rs"]),
     ("tower", &["http", "http.rs"]),
     ("tower_http", &["http", "http.rs"]),
+    ("scalar_api_reference", &["http", "http.rs"]),
     ("matchit", &["plugin"]),
     ("wasmtime", &["plugin", "plugin.rs"]),
     ("wasmtime_wasi", &["plugin", "plugin.rs"]),
