@@ -48,9 +48,16 @@ pub struct Route {
     pub cacheable: bool,
     /// Calls with the same value of this path parameter queue.
     pub serialized_by: Option<String>,
+    /// A request without an `Idempotency-Key` is refused.
+    pub idempotency_key_required: bool,
 }
 
 impl Route {
+    /// Whether an `Idempotency-Key` means something here: GET changes nothing and PUT is idempotent by itself.
+    pub fn takes_idempotency_key(&self) -> bool {
+        takes_idempotency_key(&self.method)
+    }
+
     /// The codes of the problems that the handler may answer: those declared, and those that follow from what the
     /// route is, because the SDK answers them for the store.
     pub fn problem_codes(&self) -> BTreeSet<&str> {
@@ -76,6 +83,10 @@ impl Route {
         }
         codes
     }
+}
+
+fn takes_idempotency_key(method: &str) -> bool {
+    matches!(method, "POST" | "PATCH" | "DELETE")
 }
 
 /// Who may call a route: any of the given.
@@ -263,11 +274,15 @@ fn route(guest: guest::Route) -> Checked<Route> {
     }
     let mut cacheable = false;
     let mut serialized_by = None;
+    let mut idempotency_key_required = false;
     for (name, value) in guest.attrs {
         match (name.as_str(), value.as_str()) {
             ("cacheable", "true") => cacheable = true,
             ("serialized-by", param) if path_names.iter().any(|name| name == param) => {
                 serialized_by = Some(value);
+            }
+            ("idempotency-key", "required") if takes_idempotency_key(&guest.method) => {
+                idempotency_key_required = true;
             }
             _ => refuse!(
                 "operation `{operation}` has the attribute `{}` = `{}`, which this host does not know",
@@ -317,6 +332,7 @@ fn route(guest: guest::Route) -> Checked<Route> {
         }),
         cacheable,
         serialized_by,
+        idempotency_key_required,
     })
 }
 
