@@ -145,8 +145,8 @@ pub struct Permission {
 /// What a plugin asks for beyond its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Capability {
-    /// Another plugin's collection.
-    Store { collection: String, rights: Vec<Right> },
+    /// Another plugin's collection. An optional one may be missing in the grants.
+    Store { collection: String, rights: Vec<Right>, optional: bool },
 }
 
 /// Why a descriptor is refused, in a sentence that says what to change.
@@ -450,16 +450,18 @@ fn capability(guest: guest::Capability) -> Checked<Capability> {
     if guest.kind != "store" {
         refuse!("it asks for `{}`, which this host does not offer yet", short(&guest.kind));
     }
+    let optional = guest.rights.iter().any(|right| right == "optional");
     let rights = guest
         .rights
         .iter()
+        .filter(|right| *right != "optional")
         .map(|right| match right.as_str() {
             "read" => Ok(Right::Read),
             "write" => Ok(Right::Write),
             other => refuse!("it asks for the right `{}` to `{}`", short(other), short(&guest.target)),
         })
         .collect::<Checked<Vec<_>>>()?;
-    Ok(Capability::Store { collection: guest.target, rights })
+    Ok(Capability::Store { collection: guest.target, rights, optional })
 }
 
 fn json(what: &str, text: &str) -> Checked<Value> {
