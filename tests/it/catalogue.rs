@@ -1,6 +1,7 @@
 //! Products, categories and stock, through every route they have.
 
 mod access;
+mod availability;
 mod bad_input;
 mod categories;
 mod conditional;
