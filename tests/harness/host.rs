@@ -106,7 +106,7 @@ impl TestHostBuilder {
 
     /// A host with the shipped plugins.
     pub fn shop() -> Self {
-        Self::empty().plugin("products").plugin("categories").grants(SHOP_GRANTS)
+        Self::empty().plugin("products").plugin("categories").plugin("inventory").grants(SHOP_GRANTS)
     }
 
     /// Adds a shipped plugin.

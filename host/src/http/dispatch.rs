@@ -51,6 +51,7 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
         None => access::authenticate(app, &call.headers).await?,
     };
     access::check_access(&entry.route.access, &caller)?;
+    idempotency::check_given(&entry, &call.headers, &caller)?;
     let params = parameters::path(params)?;
     let query = parameters::query(&entry, call.query.as_deref())?;
     let headers = parameters::headers(&entry, &call.headers)?;

@@ -61,6 +61,7 @@ pub(super) fn of(route: &Route, generation: &Generation) -> Vec<Value> {
                 "Idempotency-Key",
                 "Repeats of the request with this key get its answer, for 24 hours. Without an account, at least 128 bits.",
             );
+            key["required"] = json!(route.idempotency_key_required);
             key["schema"] =
                 json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
             parameters.push(key);

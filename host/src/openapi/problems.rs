@@ -54,6 +54,7 @@ fn codes_of(route: &Route) -> BTreeSet<&str> {
         codes.extend(["payload_too_large", "request_timeout", "conflict"]);
         if route.method != "PUT" {
             codes.extend(["idempotency_in_progress", "idempotency_key_reused"]);
+            codes.extend(route.idempotency_key_required.then_some("idempotency_key_required"));
         }
     }
     codes

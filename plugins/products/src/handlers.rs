@@ -2,15 +2,17 @@
 
 use plugin_sdk::{
     Context, Document, Filter, Problem, Query, Refusal, Reply, Request, Result, Scalar, StoreError, Stored,
-    commit::taken, money::is_currency, patch::merged_document, slug,
+    Value, commit::taken, money::is_currency, patch::merged_document, slug,
 };
 use serde::Deserialize;
 
 use crate::{
-    Config, categories,
+    Config,
+    availability::{Dropped, Stock, taken_meanwhile},
+    categories,
     model::{Product, ProductInput},
     rules,
-    view::Viewer,
+    view::{Seen, Viewer},
 };
 
 pub(crate) const PRODUCTS: &str = "products";
@@ -29,9 +31,14 @@ pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
     }
     let condition = if conditions.len() == 1 { conditions.remove(0) } else { Filter::And(conditions) };
     let page = ctx.find_raw(PRODUCTS, &request.list().and(condition))?;
+    let seen = page.documents.iter().map(|it| Seen::of(ctx, it)).collect::<Result<Vec<_>, _>>()?;
+    let stock = Stock::read(ctx, seen.iter().flat_map(Seen::counted))?;
+    let mut body = page.documents.iter().zip(&seen);
     let mut until = None;
-    let reply =
-        Reply::raw_page(&page, |document, out| viewer.show(ctx, document, out, &mut until).map(drop))?;
+    let reply = Reply::raw_page(&page, |_, out| match body.next() {
+        Some((document, seen)) => viewer.show(document, seen, &stock, out, &mut until),
+        None => Ok(()),
+    })?;
     Ok(reply.valid_until(until))
 }
 
@@ -63,23 +70,34 @@ pub(crate) fn patch(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 
 pub(crate) fn delete(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let (current, document) = current(ctx, &request)?;
+    let dropped = Dropped::check(ctx, &current.data, None)?;
     let mut commit = ctx.commit();
     let deleted = commit.delete(PRODUCTS, &current.id);
+    let proof = dropped.prove(&mut commit);
     commit.expect_version(deleted, current.version);
     commit.event_with(
         "product.deleted",
         deleted,
         &ctx.read::<&serde_json::value::RawValue>(PRODUCTS, &document)?,
     );
-    Ok(commit.answer_empty()?)
+    commit.answer_empty().map_err(|error| match (error.refusal(), proof) {
+        (Some((write, Refusal::AlreadyExists)), Some(proof)) if write >= proof.position() => {
+            taken_meanwhile()
+        }
+        _ => error.into(),
+    })
 }
 
 fn show(ctx: &Context<'_>, request: &Request, document: Option<Document>) -> Result<Reply> {
     let document = document.ok_or_else(Problem::not_found)?;
-    let (mut json, mut until) = (String::with_capacity(document.json.len() + 256), None);
-    if !viewer(ctx, request)?.show(ctx, &document, &mut json, &mut until)? {
+    let viewer = viewer(ctx, request)?;
+    let seen = Seen::of(ctx, &document)?;
+    if !viewer.may_see(&seen) {
         return Err(Problem::not_found());
     }
+    let stock = Stock::read(ctx, seen.counted())?;
+    let (mut json, mut until) = (String::with_capacity(document.json.len() + 256), None);
+    viewer.show(&document, &seen, &stock, &mut json, &mut until)?;
     Ok(Reply::raw_resource(json, document.version).valid_until(until))
 }
 
@@ -127,17 +145,22 @@ fn save(
     for variant in input.variants.iter_mut().filter(|variant| variant.id.is_none()) {
         variant.id = Some(ctx.new_id("var")?);
     }
+    let dropped = before.map(|before| Dropped::check(ctx, before, Some(&input))).transpose()?;
+    let counted = input.variants.iter().filter(|variant| variant.track_inventory);
+    let stock = Stock::read(ctx, counted.map(|variant| variant.sku.as_str()))?;
+    let overlay = viewer.overlay(&input, &stock);
     let derived = input.slug.is_none();
     let mut slug_tries = 0;
     for _ in 0..TRIES_MAX {
         if derived {
             input.slug = slug::candidate(ctx, PRODUCTS, &input.name, "product", &id, slug_tries)?;
         }
-        let error = match commit(ctx, &viewer, &id, &input, current.as_ref(), &added) {
+        let error = match commit(ctx, &overlay, &id, &input, current.as_ref(), &added, dropped.as_ref()) {
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
         match error.refusal() {
+            Some((write, Refusal::AlreadyExists)) if write > added.len() => return Err(taken_meanwhile()),
             Some((write, Refusal::Guard | Refusal::NotFound)) if write > 0 => {
                 let (index, category) = &added[write - 1];
                 categories::settle(ctx, *index, category)?;
@@ -150,14 +173,16 @@ fn save(
     Err(Problem::conflict("Others keep changing what this product refers to."))
 }
 
-/// One try: the product is write 0, its newly referenced categories follow in the order of `added`.
+/// One try: the product is write 0, its newly referenced categories follow in the order of `added`, and then what
+/// proves that dropped SKUs have no stock.
 fn commit(
     ctx: &Context<'_>,
-    viewer: &Viewer,
+    overlay: &Value,
     id: &str,
     input: &ProductInput,
     current: Option<&Stored<Product>>,
     added: &[(usize, String)],
+    dropped: Option<&Dropped>,
 ) -> Result<Reply, StoreError> {
     let mut commit = ctx.commit();
     let written = match current {
@@ -170,13 +195,15 @@ fn commit(
     for (_, category) in added {
         categories::hold(&mut commit, category);
     }
+    if let Some(dropped) = dropped {
+        dropped.prove(&mut commit);
+    }
     commit.event(if current.is_some() { "product.updated" } else { "product.created" }, written);
-    let overlay = viewer.overlay(input);
     match current {
-        Some(_) => commit.answer(200, written, Some(&overlay), Vec::new()),
+        Some(_) => commit.answer(200, written, Some(overlay), Vec::new()),
         None => {
             let location = ("location".to_owned(), format!("/products/{id}"));
-            commit.answer(201, written, Some(&overlay), vec![location])
+            commit.answer(201, written, Some(overlay), vec![location])
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The products of the shop: what is sold, in which variants, at which list prices.
 //!
 //! The plugin owns the collection `products`. A product refers to categories, which belong to the plugin `categories`;
-//! `categories.rs` tells how the two keep each other's references whole. Stock, orders and promotions are not here.
+//! `categories.rs` tells how the two keep each other's references whole. Stock belongs to the plugin `inventory`;
+//! `availability.rs` tells what products show of it. Orders and promotions are not here.
 
+mod availability;
 mod categories;
 mod handlers;
 pub mod model;
@@ -28,11 +30,13 @@ pub struct Products;
 pub struct Config {
     /// The currency of `price` for callers who do not ask for one.
     pub default_currency: String,
+    /// Up to how many pieces `availability` is `low`.
+    pub low_stock: i64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { default_currency: "USD".to_owned() }
+        Self { default_currency: "USD".to_owned(), low_stock: 5 }
     }
 }
 
@@ -67,7 +71,7 @@ impl Plugin for Products {
             .summary("List products")
             .description(
                 "Callers without `products:read` see active products only. `q` searches names, SKUs, barcodes, tags and \
-                 descriptions. Each variant has the list price that applies now.",
+                 descriptions. Each variant has the list price that applies now, and whether it can be bought.",
             )
             .public()
             .query_param::<String>(
@@ -143,11 +147,14 @@ impl Plugin for Products {
         router
             .delete("/products/{id}", "deleteProduct", handlers::delete)
             .summary("Delete a product")
-            .description("Removes the product with its variants.")
+            .description(
+                "Removes the product with its variants. Refused with `reference_in_use` where one of their SKUs has stock \
+                 movements; archive it instead.",
+            )
             .permission("products:write")
             .path_param("id", "The product's id.")
             .returns_empty(204, "The product is gone.")
-            .errors(&["not_found", "version_conflict", "unavailable"])
+            .errors(&["not_found", "version_conflict", "reference_in_use", "unavailable"])
             .serialized_by("id");
     }
 
@@ -185,7 +192,9 @@ impl Plugin for Products {
 
     fn capabilities() -> Vec<Capability> {
         // Writing, to lock the categories that a product comes to refer to and to clear stale marks.
-        vec![Capability::store_write("categories")]
+        let categories = Capability::store_write("categories");
+        // Writing, to prove in a commit that a level is absent. Without stock everything is there.
+        vec![categories, Capability::store_write("inventory").optional()]
     }
 
     fn config_schema() -> Option<Value> {
@@ -197,6 +206,13 @@ impl Plugin for Products {
                     "type": "string",
                     "pattern": "^[A-Z]{3}$",
                     "default": Config::default().default_currency,
+                },
+                "lowStock": {
+                    "description": "Up to how many pieces the availability of a variant is `low`; 0 for never.",
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 1_000_000_000,
+                    "default": Config::default().low_stock,
                 },
             },
             "additionalProperties": false,
@@ -224,6 +240,7 @@ const CHANGE_ERRORS: &[&str] = &[
     "not_found",
     "version_conflict",
     "already_exists",
+    "reference_in_use",
     "conflict",
     "validation_failed",
     "unknown_field",
@@ -278,6 +295,7 @@ fn product_example() -> Value {
             "barcode": "4006381333931",
             "prices": [{"amount": 2499, "currency": "USD", "compareAt": 2999}],
             "price": {"amount": 2499, "currency": "USD", "compareAt": 2999},
+            "availability": "in_stock",
             "weightGrams": 180,
             "trackInventory": true,
             "backorder": "deny",

@@ -1,13 +1,17 @@
-//! The response made from a stored product: its bytes, with the computed `price` put into every variant.
+//! The response made from a stored product: its bytes, with the computed `price` and `availability` put into every
+//! variant.
 //!
 //! A read names only the members that decide, and copies all others without looking at them.
 
-use plugin_sdk::{Context, Document, Problem};
+use std::borrow::Cow;
+
+use plugin_sdk::{Context, Document, Problem, StoreError};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    model::{ProductInput, ProductStatus},
+    availability::Stock,
+    model::{Availability, Backorder, ProductInput, ProductStatus},
     rules::{PriceTerms, Quoted, quote},
 };
 
@@ -18,17 +22,34 @@ pub(crate) struct Viewer {
     pub(crate) sees_all: bool,
 }
 
+/// What a read looks at in a stored product.
 #[derive(Deserialize)]
-struct StoredProduct<'d> {
+pub(crate) struct Seen<'d> {
     status: ProductStatus,
     #[serde(borrow)]
-    variants: Vec<StoredVariant<'d>>,
+    variants: Vec<SeenVariant<'d>>,
 }
 
 #[derive(Deserialize)]
-struct StoredVariant<'d> {
+#[serde(rename_all = "camelCase")]
+struct SeenVariant<'d> {
+    #[serde(borrow)]
+    sku: Cow<'d, str>,
     #[serde(borrow)]
     prices: &'d RawValue,
+    track_inventory: bool,
+    backorder: Backorder,
+}
+
+impl<'d> Seen<'d> {
+    pub(crate) fn of(ctx: &Context<'_>, document: &'d Document) -> Result<Self, StoreError> {
+        ctx.read("products", document)
+    }
+
+    /// The SKUs whose stock counts.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &str> {
+        self.variants.iter().filter(|variant| variant.track_inventory).map(|variant| &*variant.sku)
+    }
 }
 
 /// Currencies and times are stored in forms that JSON never escapes, so they can be borrowed.
@@ -45,22 +66,23 @@ struct StoredPrice<'d> {
 }
 
 impl Viewer {
-    /// Writes the product to the end of `out`, and answers whether this viewer may see it; if not, nothing is
-    /// written. `until` becomes the earlier one of itself and the end of a price shown.
-    pub(crate) fn show(
+    /// Whether this viewer may see the product.
+    pub(crate) fn may_see(&self, seen: &Seen<'_>) -> bool {
+        self.sees_all || seen.status == ProductStatus::Active
+    }
+
+    /// Writes the product to the end of `out`. `until` becomes the earlier one of itself and the end of a price shown.
+    pub(crate) fn show<'d>(
         &self,
-        ctx: &Context<'_>,
-        document: &Document,
+        document: &'d Document,
+        seen: &Seen<'d>,
+        stock: &Stock,
         out: &mut String,
         until: &mut Option<String>,
-    ) -> Result<bool, Problem> {
-        let stored: StoredProduct<'_> = ctx.read("products", document)?;
-        if !self.sees_all && stored.status != ProductStatus::Active {
-            return Ok(false);
-        }
+    ) -> Result<(), Problem> {
         let json = document.json.as_str();
         let mut copied = 0;
-        for variant in stored.variants {
+        for variant in &seen.variants {
             let raw = variant.prices.get();
             let prices: Vec<StoredPrice<'_>> = serde_json::from_str(raw)
                 .map_err(|error| Problem::new(502, "plugin_failed").detail(error.to_string()))?;
@@ -70,16 +92,18 @@ impl Viewer {
             out.push_str(&json[copied..end]);
             out.push_str(",\"price\":");
             push_price(&quoted, out);
+            out.push_str(",\"availability\":");
+            push_availability(stock.of(&variant.sku, variant.track_inventory, variant.backorder), out);
             copied = end;
             sooner(until, quoted.until);
         }
         out.push_str(&json[copied..]);
-        Ok(true)
+        Ok(())
     }
 
-    /// The members of a product that is being written which differ from the stored ones: the variants with their
-    /// prices, in the order in which a read shows their members.
-    pub(crate) fn overlay(&self, product: &ProductInput) -> Value {
+    /// The members of a product that is being written which differ from the stored ones: the variants with what is
+    /// computed, in the order in which a read shows their members.
+    pub(crate) fn overlay(&self, product: &ProductInput, stock: &Stock) -> Value {
         let variants: Vec<Value> = product
             .variants
             .iter()
@@ -92,6 +116,8 @@ impl Viewer {
                     shown.insert(name, value);
                     if last {
                         shown.insert("price".to_owned(), json!(quoted.price));
+                        let available = stock.of(&variant.sku, variant.track_inventory, variant.backorder);
+                        shown.insert("availability".to_owned(), json!(available));
                     }
                 }
                 Value::Object(shown)
@@ -122,6 +148,11 @@ fn push_price(quoted: &Quoted, out: &mut String) {
     }
 }
 
+fn push_availability(availability: Availability, out: &mut String) {
+    // A unit variant is a text.
+    out.push_str(&json!(availability).to_string());
+}
+
 fn sooner(until: &mut Option<String>, other: Option<String>) {
     if let Some(other) = other
         && until.as_ref().is_none_or(|until| other < *until)
@@ -142,8 +173,13 @@ mod tests {
         let viewer =
             Viewer { currency: "USD".to_owned(), now: "2026-01-01T00:00:00.000Z".to_owned(), sees_all };
         let (mut out, mut until) = (String::new(), None);
-        let visible = viewer.show(&ctx, &document, &mut out, &mut until).unwrap();
-        (visible.then_some(out), until)
+        let seen = Seen::of(&ctx, &document).unwrap();
+        if !viewer.may_see(&seen) {
+            return (None, None);
+        }
+        let stock = Stock::read(&ctx, seen.counted()).unwrap();
+        viewer.show(&document, &seen, &stock, &mut out, &mut until).unwrap();
+        (Some(out), until)
     }
 
     #[test]
@@ -152,8 +188,11 @@ mod tests {
             "status": "active",
             "name": "a \"b\" \u{1F455} \\",
             "variants": [
-                {"sku": "A", "prices": [{"amount": 5, "currency": "USD", "compareAt": 9}], "metadata": {"prices": []}},
-                {"prices": [], "sku": "B"},
+                {
+                    "sku": "A", "prices": [{"amount": 5, "currency": "USD", "compareAt": 9}], "trackInventory": true,
+                    "backorder": "deny", "metadata": {"prices": []},
+                },
+                {"trackInventory": false, "backorder": "allow", "prices": [], "sku": "\u{1F455}\""},
             ],
             "last": [1.50, null],
         });
@@ -161,6 +200,9 @@ mod tests {
         let mut expected = product;
         expected["variants"][0]["price"] = json!({"amount": 5, "currency": "USD", "compareAt": 9});
         expected["variants"][1]["price"] = json!(null);
+        // The test's host has no stock, so nobody counts.
+        expected["variants"][0]["availability"] = json!("in_stock");
+        expected["variants"][1]["availability"] = json!("in_stock");
         let out: Value = serde_json::from_str(&out.unwrap()).unwrap();
         assert_eq!(out, expected);
         assert_eq!(until, None);
@@ -169,9 +211,10 @@ mod tests {
     #[test]
     fn the_earliest_end_of_a_price_is_told() {
         let price = |ends_at: &str| json!({"amount": 5, "currency": "USD", "endsAt": ends_at});
+        let variant = |ends_at: &str| json!({"sku": ends_at, "prices": [price(ends_at)], "trackInventory": true, "backorder": "deny"});
         let product = json!({"status": "active", "variants": [
-            {"prices": [price("2026-03-01T00:00:00.000Z")]},
-            {"prices": [price("2026-02-01T00:00:00.000Z")]},
+            variant("2026-03-01T00:00:00.000Z"),
+            variant("2026-02-01T00:00:00.000Z"),
         ]});
         assert_eq!(shown(&product, false).1.as_deref(), Some("2026-02-01T00:00:00.000Z"));
     }
