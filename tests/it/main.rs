@@ -27,6 +27,7 @@ macro_rules! on_each_backend {
 }
 
 mod catalogue;
+mod clients;
 mod documents;
 mod doors;
 mod front;

@@ -37,6 +37,16 @@ pub(super) fn of(route: &Route, plugin: &str, version: &str, generation: &Genera
             json!({ "description": "The client has this representation already." }),
         );
     }
+    if route.method == "DELETE" && responses.contains_key("204") {
+        let gone = json!({
+            "description": "As 204, for requests with the content type `text/plain`: the id of what is gone.",
+            "content": { "application/json": {
+                "schema": { "type": "object", "required": ["id"], "properties": { "id": { "type": "string" } } },
+                "example": { "id": "prod_01KAQ3V8Q1W2E3R4T5Y6V7A8S9" }
+            }}
+        });
+        responses.insert("200".to_owned(), gone);
+    }
     responses.extend(problems::responses(route));
     responses.sort_keys();
     operation.insert("responses".to_owned(), Value::Object(responses));
