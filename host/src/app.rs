@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -20,6 +21,7 @@ use crate::{
     config::{Config, Environment},
     http::{self, ApiCall, InFlightKeys, Payload},
     identity::{Identity, IdentityError},
+    openapi::{self, About, Documents},
     plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
     seed::{SystemApi, SystemApiError},
     store::{DeclareError, OpenError, Store, idempotency},
@@ -39,6 +41,8 @@ struct Inner {
     runtime: Arc<PluginRuntime>,
     plugins: Plugins,
     in_flight: InFlightKeys,
+    /// The documents of the generation that was asked about last.
+    openapi: ArcSwapOption<Documents>,
     stopping: AtomicBool,
 }
 
@@ -103,6 +107,7 @@ impl App {
                 runtime,
                 plugins,
                 in_flight: InFlightKeys::default(),
+                openapi: ArcSwapOption::empty(),
                 stopping: AtomicBool::new(false),
             }),
         };
@@ -173,6 +178,22 @@ impl App {
             })
             .collect();
         json!({ "generation": generation.id, "plugins": plugins, "refused": self.inner.plugins.report().refused })
+    }
+
+    /// The OpenAPI documents of the current generation.
+    pub fn openapi(&self) -> Arc<Documents> {
+        let generation = self.plugins().current();
+        if let Some(known) = self.inner.openapi.load_full().filter(|it| it.generation == generation.id) {
+            return known;
+        }
+        let documents = Arc::new(Documents::of(&generation, &self.about()));
+        self.inner.openapi.store(Some(documents.clone()));
+        documents
+    }
+
+    fn about(&self) -> About {
+        let server = format!("{}{}", self.inner.config.server.base_url, self.api_base());
+        About { server, version: env!("CARGO_PKG_VERSION") }
     }
 
     /// Whether this host should get traffic.
@@ -276,6 +297,11 @@ impl Application for App {
 
     fn plugins_report(&self) -> Value {
         self.plugins_report()
+    }
+
+    fn openapi(&self, compatible: bool) -> Value {
+        let document = openapi::document(&self.plugins().current(), &self.about());
+        if compatible { openapi::to_3_0(&document) } else { document }
     }
 
     async fn stop(&self) {

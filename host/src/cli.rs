@@ -12,6 +12,7 @@ mod db;
 mod dev;
 mod doctor;
 mod failure;
+mod openapi;
 mod output;
 mod plugin;
 mod progress;
@@ -66,6 +67,7 @@ async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCod
         Command::Plugin(PluginCommand::Check(arguments)) => plugin::check::<A>(arguments, output).await,
         Command::Plugin(PluginCommand::List(place)) => plugin::list::<A>(&place, output).await,
         Command::Doctor(arguments) => doctor::run(&arguments, output).await,
+        Command::Openapi(arguments) => openapi::run::<A>(arguments, output).await,
         Command::Reference => reference::run(output),
     }
 }

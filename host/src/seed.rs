@@ -1,13 +1,14 @@
 //! Filling a shop with a catalogue: the sample shop, or a public one in its own format.
 //!
 //! Everything goes through the API as the system caller, so that seeded data meets the same rules as a client's.
-//! What is there already (by slug) is left alone, so seeding twice changes nothing. How foreign formats are mapped
+//! What is there already (by slug, stock by SKU) is left alone, so seeding twice changes nothing. How foreign formats are mapped
 //! is written down in `docs/IMPORT.md`.
 
 pub mod dummyjson;
 mod load;
 mod sample;
 pub mod spree;
+mod stock;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -57,6 +58,8 @@ pub struct ProductSeed {
     pub category_slugs: Vec<String>,
     /// The request body without `categoryIds`.
     pub body: Map<String, Value>,
+    /// Pieces on hand by SKU, for those whose stock is known.
+    pub stock: Vec<(String, i64)>,
 }
 
 /// What became of a catalogue.
@@ -67,6 +70,8 @@ pub struct SeedReport {
     pub categories_skipped: usize,
     pub products_created: usize,
     pub products_skipped: usize,
+    /// SKUs that got their first stock.
+    pub stocked: usize,
     /// What the API refused, in words.
     pub refused: Vec<String>,
 }

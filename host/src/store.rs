@@ -13,6 +13,7 @@ mod error;
 pub mod idempotency;
 pub mod jobs;
 mod loading;
+mod mongo;
 mod snapshot;
 mod sqlite;
 mod transaction;
@@ -31,7 +32,7 @@ use self::backend::Backend;
 use crate::clock::Clock;
 
 pub use self::{
-    config::{EmbeddedConfig, StoreConfig, TargetError},
+    config::{EmbeddedConfig, MongoConfig, StoreConfig, TargetError},
     error::{CommitError, DeclareError, OpenError, ReadError, Unavailable},
     loading::{LoadError, Loading},
     snapshot::{Snapshot, SnapshotBatch, SnapshotCollection},
@@ -67,6 +68,7 @@ impl Store {
     async fn open_unchecked(config: StoreConfig, clock: Clock) -> Result<Self, OpenError> {
         let backend: Arc<dyn Backend> = match config {
             StoreConfig::Embedded(config) => Arc::new(sqlite::Sqlite::open(config).await?),
+            StoreConfig::Mongo(config) => Arc::new(mongo::Mongo::open(config).await?),
         };
         Ok(Self { backend, clock, ids: Arc::new(Mutex::new(ulid::Generator::new())) })
     }

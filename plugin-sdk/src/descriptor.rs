@@ -101,4 +101,10 @@ impl Capability {
     pub fn store_write(collection: &'static str) -> Self {
         Self { kind: "store", target: collection, rights: vec!["read", "write"] }
     }
+
+    /// The plugin loads also where this is not granted; using it then is [`StoreError::Denied`](crate::StoreError).
+    pub fn optional(mut self) -> Self {
+        self.rights.push("optional");
+        self
+    }
 }

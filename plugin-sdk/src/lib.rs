@@ -23,6 +23,7 @@ pub mod keys;
 #[cfg(not(target_family = "wasm"))]
 pub mod mock;
 pub mod money;
+mod natural_id;
 pub mod patch;
 pub mod router;
 pub mod schema;
@@ -38,6 +39,7 @@ pub use export::Plugin;
 pub use host::{Context, Level};
 pub use http::{Caller, ListQuery, Reply, Request};
 pub use money::Money;
+pub use natural_id::natural_id;
 pub use router::Router;
 pub use store::{Found, Stored};
 

@@ -293,6 +293,11 @@ impl Route<'_> {
         self.with(|route, _| route.attrs.push(("serialized-by", param.to_owned())))
     }
 
+    /// A request without an `Idempotency-Key` is refused before the handler runs. For `POST`, `PATCH` and `DELETE`.
+    pub fn idempotency_key_required(self) -> Self {
+        self.with(|route, _| route.attrs.push(("idempotency-key", "required".to_owned())))
+    }
+
     fn with(mut self, change: impl FnOnce(&mut RouteDescription, &mut Schemas)) -> Self {
         if let Some((route, schemas)) = &mut self.described {
             change(route, schemas);

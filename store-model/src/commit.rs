@@ -12,7 +12,7 @@ use crate::{
     document::Document,
     evaluate::values_at,
     schema::{Access, CollectionSchema},
-    validate::{DOCUMENT_BYTES, check_stored},
+    validate::{DOCUMENT_BSON_BYTES, DOCUMENT_BYTES, bson_bytes, check_stored},
     value::Scalar,
     write::{Commit, CommitRefused, Refusal, Write},
 };
@@ -187,6 +187,9 @@ fn document(body: &Map<String, Value>) -> Result<Document, Refusal> {
     let json = serde_json::to_string(body).map_err(|error| invalid(error.to_string()))?;
     if json.len() > DOCUMENT_BYTES {
         return Err(invalid(format!("the document is larger than {DOCUMENT_BYTES} bytes")));
+    }
+    if bson_bytes(body) > DOCUMENT_BSON_BYTES {
+        return Err(invalid(format!("the document is larger than {DOCUMENT_BSON_BYTES} bytes as BSON")));
     }
     Ok(Document { id, version: version_of(body), json })
 }

@@ -11,6 +11,7 @@
 mod calls;
 mod commits;
 mod load;
+mod mongodb;
 mod reads;
 mod table;
 
@@ -19,8 +20,20 @@ use table::Table;
 #[tokio::main]
 async fn main() {
     let mut table = Table::default();
-    commits::run(&mut table).await;
-    calls::run(&mut table).await;
-    reads::run(&mut table).await;
+    // Names of parts as arguments; without any it is all.
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == part);
+    if is_wanted("commits") {
+        commits::run(&mut table).await;
+    }
+    if is_wanted("calls") {
+        calls::run(&mut table).await;
+    }
+    if is_wanted("reads") {
+        reads::run(&mut table).await;
+    }
+    if is_wanted("mongodb") {
+        mongodb::run(&mut table).await;
+    }
     println!("{table}");
 }

@@ -5,6 +5,7 @@ use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +20,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::client::Client;
+use crate::{
+    client::Client,
+    store::mongod::{self, TestDatabase},
+};
 
 /// 2026-01-01T00:00:00Z.
 pub const START_MS: i64 = 1_767_225_600_000;
@@ -68,6 +72,7 @@ pub struct TestHostBuilder {
     grants: String,
     configure: Box<dyn FnOnce(&mut Config)>,
     data: Option<TempDir>,
+    on_mongodb: bool,
 }
 
 /// A running host.
@@ -80,6 +85,8 @@ pub struct TestHost {
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
     data: TempDir,
+    /// Goes away with the host.
+    _database: Option<Arc<TestDatabase>>,
 }
 
 /// The grants of the shipped plugins.
@@ -88,12 +95,18 @@ pub const SHOP_GRANTS: &str = include_str!("../../config/plugins.toml");
 impl TestHostBuilder {
     /// A host without plugins.
     pub fn empty() -> Self {
-        Self { components: Vec::new(), grants: String::new(), configure: Box::new(|_| {}), data: None }
+        Self {
+            components: Vec::new(),
+            grants: String::new(),
+            configure: Box::new(|_| {}),
+            data: None,
+            on_mongodb: false,
+        }
     }
 
     /// A host with the shipped plugins.
     pub fn shop() -> Self {
-        Self::empty().plugin("products").plugin("categories").grants(SHOP_GRANTS)
+        Self::empty().plugin("products").plugin("categories").plugin("inventory").grants(SHOP_GRANTS)
     }
 
     /// Adds a shipped plugin.
@@ -130,6 +143,12 @@ impl TestHostBuilder {
         self
     }
 
+    /// Keeps the documents in a database of its own on the shared MongoDB server.
+    pub fn on_mongodb(mut self) -> Self {
+        self.on_mongodb = true;
+        self
+    }
+
     pub async fn start(self) -> TestHost {
         host::telemetry::init_metrics();
         let data = self.data.unwrap_or_else(|| tempfile::tempdir().unwrap());
@@ -145,6 +164,9 @@ impl TestHostBuilder {
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.store.data_dir = data_dir;
+        let database = if self.on_mongodb { Some(mongod::database().await) } else { None };
+        config.store.mongodb_uri =
+            database.as_ref().map(|database| SecretString::from(database.uri.as_str()));
         config.plugins.dir = plugins_dir.clone();
         config.plugins.grants = grants;
         config.plugins.watch = false;
@@ -172,6 +194,7 @@ impl TestHostBuilder {
             stop: Some(stop),
             served,
             data,
+            _database: database,
         }
     }
 }
@@ -180,6 +203,11 @@ impl TestHost {
     /// A host with the shipped plugins and nothing in the shop.
     pub async fn shop() -> Self {
         TestHostBuilder::shop().start().await
+    }
+
+    /// The same on MongoDB.
+    pub async fn shop_on_mongodb() -> Self {
+        TestHostBuilder::shop().on_mongodb().start().await
     }
 
     pub fn origin(&self) -> &str {

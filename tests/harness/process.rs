@@ -26,7 +26,7 @@ pub struct Place {
     folder: TempDir,
     data_dir: PathBuf,
     plugins_dir: PathBuf,
-    environment: Vec<(&'static str, &'static str)>,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a command that ended left behind.
@@ -89,8 +89,8 @@ impl Place {
     }
 
     /// Runs commands with this in their environment.
-    pub fn set_environment(&mut self, name: &'static str, value: &'static str) {
-        self.environment.push((name, value));
+    pub fn set_environment(&mut self, name: &'static str, value: impl Into<String>) {
+        self.environment.push((name, value.into()));
     }
 
     /// Writes the configuration file as it is.
@@ -120,7 +120,7 @@ impl Place {
             .args(["--plugins-dir".as_ref(), self.plugins_dir.as_os_str()])
             .current_dir(self.folder.path())
             .env_clear()
-            .envs(self.environment.iter().copied())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -1,11 +1,18 @@
 //! What is in a shop: short ways to say it, and to see whether anything of it changed.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
+use hyper::Method;
 use serde_json::{Value, json};
 use store_model::Query;
 
-use crate::host::TestHost;
+use crate::{
+    client::{Answer, Client},
+    host::TestHost,
+};
 
 /// An active product with one variant that costs 12.90 USD.
 pub fn product(name: &str, sku: &str) -> Value {
@@ -21,6 +28,15 @@ pub fn category(name: &str) -> Value {
     json!({ "name": name })
 }
 
+/// Adds pieces of a SKU, or takes them, under a key of its own.
+pub async fn stock(client: &Client, sku: &str, delta: i64) -> Answer {
+    static KEYS: AtomicU64 = AtomicU64::new(0);
+    let key = format!("stock-{}", KEYS.fetch_add(1, Ordering::Relaxed));
+    let body = json!({"sku": sku, "delta": delta, "reason": "counted"});
+    let draft = client.request(Method::POST, "/inventory/adjustments").header("idempotency-key", &key);
+    client.send(draft.json(&body)).await
+}
+
 /// The body with one member set.
 pub fn with(mut body: Value, member: &str, value: impl Into<Value>) -> Value {
     body[member] = value.into();
@@ -34,10 +50,12 @@ pub fn id(resource: &Value) -> &str {
 }
 
 /// Every collection that a request may write to.
-const COLLECTIONS: [&str; 8] = [
+const COLLECTIONS: [&str; 10] = [
     "products",
     "categories",
     "category_tree",
+    "inventory",
+    "inventory_movements",
     "_accounts",
     "_audit",
     "_events",

@@ -15,10 +15,17 @@ impl Size {
 
 /// Queries that are compared with the model.
 pub const DIFFERENTIAL_PAIRS: Size = Size { usual: 2_000, extended: 50_000 };
+pub const DIFFERENTIAL_PAIRS_MONGODB: Size = Size { usual: 2_000, extended: 50_000 };
 /// Times a writing process is killed.
 pub const KILLS: Size = Size { usual: 100, extended: 1_000 };
 /// Damaged database files.
 pub const DAMAGES: Size = Size { usual: 100, extended: 2_000 };
+/// How long a server is silent.
+pub const SILENCE_SECONDS: Size = Size { usual: 5, extended: 20 };
+/// Times the primary of a replica set is killed.
+pub const FAILOVERS: Size = Size { usual: 0, extended: 20 };
+/// Seconds in which its nodes are restarted in turn.
+pub const RESTART_SECONDS: Size = Size { usual: 0, extended: 60 };
 /// Rounds of paging while documents come and go.
 pub const PAGING_ROUNDS: Size = Size { usual: 20, extended: 500 };
 /// Components with one bit turned.

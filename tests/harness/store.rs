@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod durable;
 pub mod generate;
+pub mod mongod;
 pub mod write;
 
 pub use backend::{SuiteBackend, SuiteStore};

@@ -1,12 +1,14 @@
-//! Products and categories, through every route they have.
+//! Products, categories and stock, through every route they have.
 
 mod access;
+mod availability;
 mod bad_input;
 mod bulk;
 mod categories;
 mod conditional;
 mod expand;
 mod idempotency;
+mod inventory;
 mod lists;
 mod prices;
 mod products;

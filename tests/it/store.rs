@@ -5,3 +5,4 @@ mod differential;
 mod durability;
 mod jobs;
 mod loading;
+mod mongodb;

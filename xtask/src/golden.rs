@@ -10,8 +10,20 @@ use crate::{build, frozen, shell, workspace::Workspace};
 
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     let wares = build::binary(workspace, "wares", false)?;
-    let cli = shell::output(Command::new(wares).arg("reference"))?;
-    let files = [("docs/cli.txt", cli), ("wit/frozen.lock", frozen::lock(&workspace.root.join("wit"))?)];
+    let cli = shell::output(Command::new(&wares).arg("reference"))?;
+    build::plugins(workspace)?;
+    let openapi = |version: &str| {
+        let plugins = workspace.root.join("target/plugins");
+        let mut command = Command::new(&wares);
+        command.args(["--quiet", "openapi", "--openapi", version, "--plugins-dir"]).arg(plugins);
+        shell::output(command.current_dir(&workspace.root).env("WARES_ENV", "development"))
+    };
+    let files = [
+        ("docs/cli.txt", cli),
+        ("openapi/openapi.json", openapi("3.1")?),
+        ("openapi/openapi-3.0.json", openapi("3.0")?),
+        ("wit/frozen.lock", frozen::lock(&workspace.root.join("wit"))?),
+    ];
     let mut stale = Vec::new();
     for (name, text) in files {
         let path = workspace.root.join(name);

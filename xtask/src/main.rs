@@ -9,6 +9,7 @@ mod build;
 mod check;
 mod frozen;
 mod golden;
+mod mongod;
 mod serve;
 mod shell;
 mod slowest;

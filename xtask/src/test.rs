@@ -1,10 +1,15 @@
 //! `cargo xtask test` and `cargo xtask bench`.
 
-use std::{fs, process::Command};
+use std::{env, fs, process::Command};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
-use crate::{build, shell, slowest, workspace::Workspace};
+use crate::{
+    build,
+    mongod::{self, Mongod},
+    shell, slowest,
+    workspace::Workspace,
+};
 
 const SHOWN: usize = 20;
 
@@ -15,6 +20,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     build::plugins_and_fixtures(workspace)?;
     // Some tests start it.
     build::host(workspace, false)?;
+    let mongod = mongod(workspace)?;
 
     let nextest = shell::works("cargo", &["nextest", "--version"]);
     let mut command = workspace.cargo();
@@ -27,6 +33,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     if extended {
         command.env("WARES_TEST_EXTENDED", "1");
     }
+    if let Some(mongod) = &mongod {
+        command.env("WARES_TEST_MONGODB", &mongod.address).env("MONGOD_BIN", &mongod.program);
+    }
     let report = workspace.target.join("nextest/default/junit.xml");
     // The report of an earlier run must not be taken for this one's.
     let _ = fs::remove_file(&report);
@@ -38,14 +47,40 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
             "Install cargo-nextest (`cargo install --locked cargo-nextest`) to see which tests are slow.",
         ),
     }
+    if mongod.is_none() {
+        shell::complain(NOT_TESTED);
+    }
     // Neither of the two runs the examples in documentation.
     let documented = !arguments.is_empty()
         || shell::status(workspace.cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
     if passed && documented { Ok(()) } else { bail!("tests failed; their output is above") }
 }
 
+const NOT_TESTED: &str = "MongoDB was NOT TESTED: there is no server, as said above.";
+
+/// The server that the tests share. Where it cannot be had its tests are left out, unless that is forbidden.
+#[expect(clippy::disallowed_methods, reason = "a setting of the machine that builds and tests")]
+fn mongod(workspace: &Workspace) -> Result<Option<Mongod>> {
+    match mongod::start(workspace) {
+        Ok(mongod) => Ok(Some(mongod)),
+        Err(error) if env::var_os("WARES_TEST_REQUIRE_SERVERS").is_some() => {
+            Err(error).context("there is no MongoDB server, and its tests must not be left out")
+        }
+        Err(error) => {
+            shell::complain(&format!("There is no MongoDB server: {error:#}\n{NOT_TESTED}"));
+            Ok(None)
+        }
+    }
+}
+
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     build::plugins_and_fixtures(workspace)?;
     let bench = build::binary(workspace, "bench", true)?;
-    shell::run(Command::new(bench).args(arguments).current_dir(&workspace.root))
+    let mongod = mongod(workspace)?;
+    let mut command = Command::new(bench);
+    command.args(arguments).current_dir(&workspace.root);
+    if let Some(mongod) = &mongod {
+        command.env("WARES_TEST_MONGODB", &mongod.address).env("MONGOD_BIN", &mongod.program);
+    }
+    shell::run(&mut command)
 }

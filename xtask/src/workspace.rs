@@ -34,9 +34,18 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
+    /// Cargo, as if it were started by hand. What `cargo run` tells this program about its own package must not get
+    /// through: the build script of `ring` looks at it, and all that stands on it would be built again whenever
+    /// a task and a cargo command take turns.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new("cargo");
         command.current_dir(&self.root);
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(&name);
+            }
+        }
         command
     }
 

@@ -27,6 +27,9 @@ pub trait Application: SystemApi + Send + Sync + Sized + 'static {
     /// The loaded plugins and those that could not be loaded, as `GET /plugins` shows them.
     fn plugins_report(&self) -> Value;
 
+    /// The OpenAPI document of the loaded plugins: 3.1, or 3.0 for tools that know no other.
+    fn openapi(&self, compatible: bool) -> Value;
+
     /// Waits for background work and closes the store.
     fn stop(&self) -> impl Future<Output = ()> + Send;
 }

@@ -40,6 +40,8 @@ pub(super) enum Command {
     /// Look at plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Print the OpenAPI document of the plugins in the plugins folder
+    Openapi(OpenApiArguments),
     /// Check this machine, the data directory and the plugins, and say what to do
     Doctor(DoctorArguments),
     /// Print the help of every command
@@ -71,6 +73,24 @@ pub(super) struct ServeArguments {
     /// Load the sample catalogue first if the shop has no products
     #[arg(long)]
     pub(super) seed: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OpenApiArguments {
+    /// Version of OpenAPI
+    #[arg(id = "openapi", long = "openapi", value_enum, default_value = "3.1", value_name = "VERSION")]
+    pub(super) version: OpenApiVersion,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OpenApiVersion {
+    #[value(name = "3.1")]
+    V3_1,
+    /// For tools that know no later one
+    #[value(name = "3.0")]
+    V3_0,
 }
 
 #[derive(Debug, Args)]

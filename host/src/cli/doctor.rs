@@ -86,7 +86,7 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
         Ok(None) => {
             findings.push(Finding::good("running host", "none on this data directory"));
             findings.push(checks::port(config.server.listen).await);
-            findings.push(checks::database(&config.store.data_dir).await);
+            findings.push(checks::database(&config.store).await);
         }
         Err(error) => {
             let failure = Failure::from(error);

@@ -45,6 +45,12 @@ impl From<OpenError> for Failure {
                 "Make the folder readable and writable for this user, or choose another one with --data-dir."
             }
             OpenError::Incomplete { .. } => "Until then the store stays closed; no other command opens it.",
+            OpenError::Address { .. } | OpenError::Standalone { .. } | OpenError::TooOld { .. } => {
+                "Correct MONGODB_URI or the server, or unset it to use the embedded store."
+            }
+            OpenError::Unreachable { .. } | OpenError::Unreadable { .. } => {
+                "Start the server or correct MONGODB_URI; `mongosh` with the same address tells more."
+            }
             _ => "Run `wares doctor` to learn more.",
         };
         Self::of(&error, next_step)

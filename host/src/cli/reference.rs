@@ -55,6 +55,7 @@ mod tests {
             "config show",
             "config check",
             "plugin check",
+            "openapi",
             "doctor",
         ] {
             assert!(text.contains(&format!("$ wares {command} --help\n")), "{command}");

@@ -134,6 +134,9 @@ fn summary(report: &SeedReport) -> String {
         let (categories, products) = (report.categories_skipped, report.products_skipped);
         text += &format!("; {categories} categories and {products} products were there already");
     }
+    if report.stocked > 0 {
+        text += &format!("; {} SKUs got stock", report.stocked);
+    }
     text + "."
 }
 
@@ -172,5 +175,7 @@ mod tests {
         assert_eq!(summary(&report), "Created 2 categories and 3 products.");
         report.products_skipped = 1;
         assert!(summary(&report).ends_with("; 0 categories and 1 products were there already."));
+        report.stocked = 4;
+        assert!(summary(&report).ends_with("were there already; 4 SKUs got stock."));
     }
 }

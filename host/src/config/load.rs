@@ -204,20 +204,15 @@ fn invalid(layers: &Layers, key: &str, expected: String) -> ConfigError {
 }
 
 fn refuse_unsupported(layers: &Layers, config: &Config) -> Result<(), ConfigError> {
-    let asked = [
-        (
-            "store.mongodb_uri",
-            config.store.mongodb_uri.is_some(),
-            "the embedded store in the data directory is used without it",
-        ),
-        ("store.redis_uri", config.store.redis_uri.is_some(), "cache and bus are in process without it"),
-    ];
-    for (key, set, instead) in asked {
-        if let (true, Some((_, origin))) = (set, layers.get(key)) {
-            return Err(ConfigError::Unsupported { origin: origin.clone(), key, instead });
-        }
+    let key = "store.redis_uri";
+    match (&config.store.redis_uri, layers.get(key)) {
+        (Some(_), Some((_, origin))) => Err(ConfigError::Unsupported {
+            origin: origin.clone(),
+            key,
+            instead: "cache and bus are in process without it",
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn warnings(config: &Config) -> Vec<String> {

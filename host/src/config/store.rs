@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{Wrong, ensure, secret};
@@ -11,7 +11,7 @@ use crate::store::StoreConfig;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSection {
-    /// Folder of the embedded store, the control socket and the generated development secret.
+    /// Folder of the embedded store, the control socket, compiled plugins and the generated development secret.
     pub data_dir: PathBuf,
     /// Address of a MongoDB replica set. Empty means the embedded store. May hold a password.
     #[serde(with = "secret")]
@@ -37,10 +37,19 @@ impl Default for StoreSection {
 impl StoreSection {
     /// The store that is configured.
     pub fn store_config(&self) -> StoreConfig {
-        StoreConfig::embedded(&self.data_dir)
+        match &self.mongodb_uri {
+            Some(uri) => StoreConfig::mongo(uri.clone()),
+            None => StoreConfig::embedded(&self.data_dir),
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), Wrong> {
-        ensure(self.data_dir != Path::new(""), "store.data_dir", "the path of a folder")
+        ensure(self.data_dir != Path::new(""), "store.data_dir", "the path of a folder")?;
+        let address = self.mongodb_uri.as_ref().map(ExposeSecret::expose_secret);
+        ensure(
+            address.is_none_or(|uri| uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://")),
+            "store.mongodb_uri",
+            "an address such as mongodb://db1:27017,db2:27017/shop?replicaSet=rs0",
+        )
     }
 }

@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
 use super::{load::load, *};
+use crate::store::StoreConfig;
 
 fn load_with(variables: &[(&str, &str)], overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
@@ -125,11 +126,20 @@ fn a_missing_configuration_file_is_an_error() {
 
 #[test]
 fn backends_that_are_not_there_yet_are_refused() {
-    for name in ["MONGODB_URI", "REDIS_URI"] {
-        let error = error_of(load_with(&[(name, "scheme://user:hunter2@host")], &Overrides::default()));
-        assert!(error.contains(name) && error.contains("not supported by this build yet"), "{error}");
-        assert!(!error.contains("hunter2"), "{error}");
-    }
+    let error = error_of(load_with(&[("REDIS_URI", "redis://user:hunter2@host")], &Overrides::default()));
+    assert!(error.contains("REDIS_URI") && error.contains("not supported by this build yet"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn the_address_of_a_replica_set_chooses_the_store() {
+    let load = |uri: &str| load_with(&[("MONGODB_URI", uri)], &Overrides::default());
+    let store = |loaded: Loaded| loaded.config.store.store_config();
+    assert!(matches!(store(load("mongodb://user:hunter2@host").unwrap()), StoreConfig::Mongo(_)));
+    assert!(matches!(store(load("").unwrap()), StoreConfig::Embedded(_)));
+    let error = error_of(load("postgres://user:hunter2@host"));
+    assert!(error.contains("MONGODB_URI") && error.contains("mongodb://"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
 }
 
 #[test]

@@ -1,3 +1,4 @@
 //! Endpoints that belong to the host.
 
 pub(super) mod auth;
+pub(super) mod documents;

@@ -13,6 +13,7 @@ use axum::{
 use super::{
     access,
     body::{self, Payload},
+    dialect,
     error::ApiError,
     front,
     idempotency::{self, InFlight},
@@ -51,11 +52,13 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
         None => access::authenticate(app, &call.headers).await?,
     };
     access::check_access(&entry.route.access, &caller)?;
+    idempotency::check_given(&entry, &call.headers, &caller)?;
     let params = parameters::path(params)?;
     let query = parameters::query(&entry, call.query.as_deref())?;
     let headers = parameters::headers(&entry, &call.headers)?;
     let if_match = precondition::if_match(&call.headers)?;
     let body = body::checked(app, &entry, &call.headers, call.body).await?;
+    let subject = params.last().map(|(_, value)| value.clone()).unwrap_or_default();
     let request = HandlerRequest {
         params,
         query: query.own,
@@ -73,6 +76,11 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
         answer(app, &entry, &call.headers, &full_path, &body.original, request, &call.request_id).await?;
     if let Some(shaped) = query.fields.and_then(|fields| fields.of(&answered.response.body)) {
         answered.response.body = shaped;
+    }
+    let status = answered.response.status;
+    if let Some(body) = dialect::deleted(&call.method, &call.headers, status, &subject) {
+        answered.response.status = 200;
+        answered.response.body = body;
     }
     Ok(respond(app, &entry, &call.headers, &full_path, answered))
 }

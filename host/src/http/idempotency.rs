@@ -21,6 +21,19 @@ const KEY_CHARS: usize = 255;
 /// 128 bits in the densest usual alphabet, base64: guessing another anonymous caller's key must be hopeless.
 const ANONYMOUS_KEY_CHARS: usize = 22;
 
+/// Refuses a request without the key that its route demands. The host's own calls are not repeated by a client.
+///
+/// # Errors
+/// `idempotency_key_required`.
+pub(super) fn check_given(entry: &RouteEntry, headers: &HeaderMap, caller: &Caller) -> Result<(), ApiError> {
+    let demanded = entry.route.idempotency_key_required && caller.kind != CallerKind::System;
+    if demanded && !headers.contains_key("idempotency-key") {
+        let message = "Send an `Idempotency-Key`, so that a repeat of the request does nothing twice.";
+        return Err(ApiError::parameter("idempotency_key_required", "Idempotency-Key", message));
+    }
+    Ok(())
+}
+
 /// The key of a request, where the method takes one.
 ///
 /// # Errors
@@ -34,7 +47,7 @@ pub(super) fn key(
     caller: &Caller,
 ) -> Result<Option<IdempotencyKey>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    if !matches!(entry.route.method.as_str(), "POST" | "PATCH" | "DELETE") {
+    if !entry.route.takes_idempotency_key() {
         return Ok(None);
     }
     let invalid = |message: &str| ApiError::parameter("invalid_parameter", "Idempotency-Key", message);

@@ -47,11 +47,16 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
 
 /// Whether the client has this representation already.
 pub(super) fn none_match(headers: &HeaderMap, etag: &Etag) -> bool {
+    matches(headers, &etag.0)
+}
+
+/// Whether `If-None-Match` names this tag.
+pub(super) fn matches(headers: &HeaderMap, tag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value
             .split(',')
             .map(str::trim)
-            .any(|tag| tag == "*" || without_encoding(tag.strip_prefix("W/").unwrap_or(tag)) == etag.0)
+            .any(|given| given == "*" || without_encoding(given.strip_prefix("W/").unwrap_or(given)) == tag)
     })
 }
 

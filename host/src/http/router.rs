@@ -34,7 +34,8 @@ use crate::app::App;
 pub(super) struct RequestId(pub(super) Arc<str>);
 
 /// The host's routes outside the API.
-pub(super) const HOST_PATHS: &[&str] = &["/livez", "/readyz", "/metrics"];
+pub(super) const HOST_PATHS: &[&str] =
+    &["/livez", "/readyz", "/metrics", "/openapi.json", "/openapi-3.0.json", "/docs", "/docs/scalar.js"];
 
 /// All routes of the host.
 pub(crate) fn router(app: App) -> Router {
@@ -45,6 +46,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(api::documents::openapi))
+        .route("/openapi-3.0.json", get(api::documents::openapi_3_0))
+        .route("/docs", get(api::documents::page))
+        .route("/docs/scalar.js", get(api::documents::bundle))
         .fallback(to_plugins)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), front::answer_options))

@@ -111,7 +111,7 @@ impl NewAccount {
             return Err(AccountError::CustomerWithRoles);
         }
         if let Some(unknown) = self.roles.iter().find(|id| role::find(id).is_none()) {
-            let known = role::BUILT_IN_ROLES.map(|role| format!("`{}`", role.id)).join(" and ");
+            let known = role::BUILT_IN_ROLES.map(|role| format!("`{}`", role.id)).join(", ");
             return Err(AccountError::UnknownRole { role: unknown.clone(), known });
         }
         self.roles.sort();
@@ -260,7 +260,7 @@ mod tests {
         let error = new(AccountKind::Admin, &["root"]).checked().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no role `root`; the roles are `superadmin` and `catalog-manager`"
+            "there is no role `root`; the roles are `superadmin`, `catalog-manager`, `stock-manager`"
         );
         assert!(matches!(
             new(AccountKind::Customer, &["superadmin"]).checked(),

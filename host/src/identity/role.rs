@@ -9,13 +9,19 @@ pub struct Role {
     pub permissions: &'static [&'static str],
 }
 
-pub const BUILT_IN_ROLES: [Role; 2] = [
+pub const BUILT_IN_ROLES: [Role; 3] = [
     Role { id: "superadmin", name: "Superadmin", description: "May do everything.", permissions: &["*"] },
     Role {
         id: "catalog-manager",
         name: "Catalogue manager",
         description: "Keeps products and categories.",
         permissions: &["products:*", "categories:*"],
+    },
+    Role {
+        id: "stock-manager",
+        name: "Stock manager",
+        description: "Keeps the stock, and sees all products.",
+        permissions: &["inventory:*", "products:read"],
     },
 ];
 

@@ -48,9 +48,16 @@ pub struct Route {
     pub cacheable: bool,
     /// Calls with the same value of this path parameter queue.
     pub serialized_by: Option<String>,
+    /// A request without an `Idempotency-Key` is refused.
+    pub idempotency_key_required: bool,
 }
 
 impl Route {
+    /// Whether an `Idempotency-Key` means something here: GET changes nothing and PUT is idempotent by itself.
+    pub fn takes_idempotency_key(&self) -> bool {
+        takes_idempotency_key(&self.method)
+    }
+
     /// The codes of the problems that the handler may answer: those declared, and those that follow from what the
     /// route is, because the SDK answers them for the store.
     pub fn problem_codes(&self) -> BTreeSet<&str> {
@@ -76,6 +83,10 @@ impl Route {
         }
         codes
     }
+}
+
+fn takes_idempotency_key(method: &str) -> bool {
+    matches!(method, "POST" | "PATCH" | "DELETE")
 }
 
 /// Who may call a route: any of the given.
@@ -134,8 +145,8 @@ pub struct Permission {
 /// What a plugin asks for beyond its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Capability {
-    /// Another plugin's collection.
-    Store { collection: String, rights: Vec<Right> },
+    /// Another plugin's collection. An optional one may be missing in the grants.
+    Store { collection: String, rights: Vec<Right>, optional: bool },
 }
 
 /// Why a descriptor is refused, in a sentence that says what to change.
@@ -263,11 +274,15 @@ fn route(guest: guest::Route) -> Checked<Route> {
     }
     let mut cacheable = false;
     let mut serialized_by = None;
+    let mut idempotency_key_required = false;
     for (name, value) in guest.attrs {
         match (name.as_str(), value.as_str()) {
             ("cacheable", "true") => cacheable = true,
             ("serialized-by", param) if path_names.iter().any(|name| name == param) => {
                 serialized_by = Some(value);
+            }
+            ("idempotency-key", "required") if takes_idempotency_key(&guest.method) => {
+                idempotency_key_required = true;
             }
             _ => refuse!(
                 "operation `{operation}` has the attribute `{}` = `{}`, which this host does not know",
@@ -317,6 +332,7 @@ fn route(guest: guest::Route) -> Checked<Route> {
         }),
         cacheable,
         serialized_by,
+        idempotency_key_required,
     })
 }
 
@@ -434,16 +450,18 @@ fn capability(guest: guest::Capability) -> Checked<Capability> {
     if guest.kind != "store" {
         refuse!("it asks for `{}`, which this host does not offer yet", short(&guest.kind));
     }
+    let optional = guest.rights.iter().any(|right| right == "optional");
     let rights = guest
         .rights
         .iter()
+        .filter(|right| *right != "optional")
         .map(|right| match right.as_str() {
             "read" => Ok(Right::Read),
             "write" => Ok(Right::Write),
             other => refuse!("it asks for the right `{}` to `{}`", short(other), short(&guest.target)),
         })
         .collect::<Checked<Vec<_>>>()?;
-    Ok(Capability::Store { collection: guest.target, rights })
+    Ok(Capability::Store { collection: guest.target, rights, optional })
 }
 
 fn json(what: &str, text: &str) -> Checked<Value> {

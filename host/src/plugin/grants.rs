@@ -157,8 +157,12 @@ impl Grants {
         capability: &Capability,
         entry: &PluginEntry,
     ) -> Result<(), NotGranted> {
-        let Capability::Store { collection, rights } = capability;
+        let Capability::Store { collection, rights, optional } = capability;
         let granted = entry.store.get(collection);
+        let whole = granted.is_some_and(|granted| rights.iter().all(|right| granted.contains(right)));
+        if *optional && !whole {
+            return Ok(());
+        }
         for right in rights {
             if !granted.is_some_and(|granted| granted.contains(right)) {
                 let rights: Vec<String> = rights

@@ -23,6 +23,7 @@ struct Item {
     tags: Vec<String>,
     brand: Option<String>,
     sku: String,
+    stock: Option<i64>,
     warranty_information: Option<String>,
     shipping_information: Option<String>,
     return_policy: Option<String>,
@@ -93,6 +94,7 @@ fn product(item: Item) -> Result<ProductSeed, MappingError> {
             attributes.insert(name.to_owned(), Value::String(value));
         }
     }
+    let stock = item.stock.map(|stock| (item.sku.clone(), stock)).into_iter().collect();
     let mut variant = json!({
         "sku": item.sku,
         "optionValues": {},
@@ -116,5 +118,5 @@ fn product(item: Item) -> Result<ProductSeed, MappingError> {
         "metadata": {"source": "dummyjson", "sourceId": item.id.to_string()},
     });
     let Value::Object(body) = body else { unreachable!("the literal is an object") };
-    Ok(ProductSeed { slug, category_slugs: vec![self::slug(&item.category)], body })
+    Ok(ProductSeed { slug, category_slugs: vec![self::slug(&item.category)], stock, body })
 }

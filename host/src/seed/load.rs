@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
-use super::{Catalogue, CategorySeed, ProductSeed, SeedReport, SystemApi, SystemApiError};
+use super::{Catalogue, CategorySeed, ProductSeed, SeedReport, SystemApi, SystemApiError, stock};
 
 /// Products created side by side: enough for the store to put several into one commit to disk.
 const PARALLEL: usize = 16;
@@ -42,16 +42,21 @@ pub async fn load(
         progress(done + 1, total);
     }
     let ids = &ids;
+    let stocks = catalogue.products.iter().any(|product| !product.stock.is_empty());
+    let stocks = stocks && stock::is_kept(api).await?;
     let mut products = stream::iter(&catalogue.products)
-        .map(|product| product_create(api, product, ids))
+        .map(|product| product_load(api, product, ids, stocks))
         .buffer_unordered(PARALLEL);
     let mut done = catalogue.categories.len();
-    while let Some(outcome) = products.next().await {
-        match outcome? {
+    while let Some(loaded) = products.next().await {
+        let loaded = loaded?;
+        match loaded.outcome {
             Outcome::Created(_) => report.products_created += 1,
             Outcome::Skipped(_) => report.products_skipped += 1,
             Outcome::Refused(reason) => report.refused.push(reason),
         }
+        report.stocked += loaded.stocked;
+        report.refused.extend(loaded.refused);
         done += 1;
         progress(done, total);
     }
@@ -74,6 +79,32 @@ async fn category_create(
         body.insert("parentId".to_owned(), json!(id));
     }
     create(api, "category", "/categories", &category.slug, body).await
+}
+
+/// What became of a product and its stock.
+struct Loaded {
+    outcome: Outcome,
+    stocked: usize,
+    refused: Vec<String>,
+}
+
+async fn product_load(
+    api: &impl SystemApi,
+    product: &ProductSeed,
+    ids: &HashMap<&str, String>,
+    stocks: bool,
+) -> Result<Loaded, SystemApiError> {
+    let outcome = product_create(api, product, ids).await?;
+    let mut loaded = Loaded { outcome, stocked: 0, refused: Vec::new() };
+    let new = match &loaded.outcome {
+        Outcome::Created(_) => true,
+        Outcome::Skipped(_) => false,
+        Outcome::Refused(_) => return Ok(loaded),
+    };
+    if stocks {
+        loaded.stocked = stock::fill(api, product, new, &mut loaded.refused).await?;
+    }
+    Ok(loaded)
 }
 
 async fn product_create(
@@ -133,7 +164,7 @@ async fn find(api: &impl SystemApi, collection: &str, slug: &str) -> Result<Opti
 }
 
 /// A problem in one line: what, the status, and each thing that was wrong.
-fn refusal(noun: &str, slug: &str, status: u16, problem: &Value) -> String {
+pub(super) fn refusal(noun: &str, slug: &str, status: u16, problem: &Value) -> String {
     let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut details: Vec<String> = errors
         .iter()

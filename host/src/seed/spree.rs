@@ -87,12 +87,13 @@ fn add_path(categories: &mut Vec<CategorySeed>, path: &str) -> Option<String> {
 fn product(head: &Row, rows: &[Row], category_slugs: Vec<String>) -> Result<ProductSeed, MappingError> {
     let cell = |column: &str| head.get(column).cloned().unwrap_or_default();
     let slug = cell("slug");
-    let (mut variants, mut options) = (Vec::new(), Vec::new());
+    let (mut variants, mut options, mut stock) = (Vec::new(), Vec::new(), Vec::new());
     // A product without variants is its own only variant.
     let own = rows.iter().filter(|row| !row.contains_key("name"));
     let rows_of_variants: Vec<&Row> = if own.clone().next().is_some() { own.collect() } else { vec![head] };
     for row in &rows_of_variants {
         add_variant(&slug, row, &mut variants, &mut options)?;
+        add_stock(row, &mut stock)?;
     }
     let mut attributes = Map::new();
     for (column, value) in head {
@@ -133,7 +134,7 @@ fn product(head: &Row, rows: &[Row], category_slugs: Vec<String>) -> Result<Prod
         "metadata": {"source": "spree"},
     });
     let Value::Object(body) = body else { unreachable!("the literal is an object") };
-    Ok(ProductSeed { slug, category_slugs, body })
+    Ok(ProductSeed { slug, category_slugs, stock, body })
 }
 
 fn add_variant(
@@ -179,6 +180,22 @@ fn add_variant(
         "backorder": if is("inventory_backorderable") { "allow" } else { "deny" },
     }));
     Ok(())
+}
+
+/// Adds what is on hand of the row's SKU. The first count that is given for a SKU stands.
+fn add_stock(row: &Row, stock: &mut Vec<(String, i64)>) -> Result<(), MappingError> {
+    let sku = &row["sku"];
+    let Some(count) = row.get("inventory_count").filter(|_| stock.iter().all(|(known, _)| known != sku))
+    else {
+        return Ok(());
+    };
+    match count.parse() {
+        Ok(count) if count >= 0 => {
+            stock.push((sku.clone(), count));
+            Ok(())
+        }
+        _ => Err(MappingError::item(sku, format!("`{count}` is no number of pieces"))),
+    }
 }
 
 fn price(row: &Row) -> Result<Value, String> {

@@ -44,6 +44,21 @@ pub enum OpenError {
         #[source]
         source: Unavailable,
     },
+    #[error("the address of the MongoDB server is wrong: {reason}")]
+    Address { reason: String },
+    #[error("the MongoDB server at {hosts} cannot be reached")]
+    Unreachable {
+        hosts: String,
+        #[source]
+        source: Unavailable,
+    },
+    #[error(
+        "the MongoDB server at {hosts} belongs to no replica set, and only a replica set has transactions: start it \
+         with `mongod --replSet rs0` and its other arguments, then run `mongosh --eval 'rs.initiate()'` once"
+    )]
+    Standalone { hosts: String },
+    #[error("the MongoDB server at {hosts} is too old: run 5.0 or newer")]
+    TooOld { hosts: String },
 }
 
 /// Why a read gave nothing.

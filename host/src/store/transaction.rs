@@ -4,7 +4,10 @@
 //! A commit that was queued runs to its end whatever becomes of the guest, the deadline or the client, and the
 //! transaction knows its result even when the guest no longer does.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use serde_json::{Map, Value, json};
 use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write, is_hidden};
@@ -359,9 +362,23 @@ fn event_write(store: &Store, event: &EventPlan, writes: &[Write], about: &About
     insert("_events", store.id_new("evt"), body, embeds)
 }
 
+/// The documents that a commit makes and takes back, to prove that there was none. Nothing of them remains.
+fn passing(writes: &[Write]) -> HashSet<(&str, &str)> {
+    // Whether it was made here, and whether it is gone at the end.
+    let mut documents: HashMap<(&str, &str), (bool, bool)> = HashMap::new();
+    for write in writes {
+        let made = matches!(write.operation, Operation::Insert(_));
+        let document = documents.entry((&write.collection, &write.id)).or_insert((made, false));
+        document.1 = matches!(write.operation, Operation::Delete);
+    }
+    documents.into_iter().filter(|(_, (made, gone))| *made && *gone).map(|(document, _)| document).collect()
+}
+
 fn audit_entry(actor: &Actor, about: &About, writes: &[Write]) -> Map<String, Value> {
+    let passing = passing(writes);
     let changes: Vec<Value> = writes
         .iter()
+        .filter(|write| !passing.contains(&(&*write.collection, &*write.id)))
         .filter_map(|write| {
             let verb = match &write.operation {
                 Operation::Insert(_) => "create",
@@ -379,4 +396,35 @@ fn audit_entry(actor: &Actor, about: &About, writes: &[Write]) -> Map<String, Va
     entry.insert("requestId".to_owned(), json!(about.request_id));
     entry.insert("changes".to_owned(), Value::Array(changes));
     entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_commit_makes_and_takes_back_is_not_audited() {
+        let write = |id: &str, operation| Write {
+            collection: "c".to_owned(),
+            id: id.to_owned(),
+            operation,
+            expected_version: None,
+            guard: None,
+            scope: None,
+            embeds: Vec::new(),
+        };
+        let insert = || Operation::Insert(Map::new());
+        let writes = [
+            write("passing", insert()),
+            write("passing", Operation::Delete),
+            write("old", Operation::Delete),
+            write("replaced", Operation::Delete),
+            write("replaced", insert()),
+            write("replaced", Operation::Delete),
+            write("stays", insert()),
+            write("stays", Operation::Delete),
+            write("stays", insert()),
+        ];
+        assert_eq!(passing(&writes), HashSet::from([("c", "passing")]));
+    }
 }

@@ -43,6 +43,7 @@ pub(crate) fn product() -> Value {
             "barcode": "4006381333931",
             "prices": [{"amount": 2499, "currency": "USD", "compareAt": 2999}],
             "price": {"amount": 2499, "currency": "USD", "compareAt": 2999},
+            "availability": "in_stock",
             "weightGrams": 180,
             "trackInventory": true,
             "backorder": "deny",

@@ -6,12 +6,14 @@ use plugin_sdk::{
 };
 
 use crate::{
-    Config, categories,
+    Config,
+    availability::Stock,
+    categories,
     expand::Expansion,
     model::{Product, ProductInput},
     prices,
     save::{Deleting, Saving},
-    view::Viewer,
+    view::{Seen, Viewer},
 };
 
 pub(crate) const PRODUCTS: &str = "products";
@@ -30,10 +32,14 @@ pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
     let mut list = request.list();
     prices::settle(ctx, &mut list, &viewer.currency)?;
     let page = ctx.find_raw(PRODUCTS, &list.and(condition))?;
+    let seen = page.documents.iter().map(|it| Seen::of(ctx, it)).collect::<Result<Vec<_>, _>>()?;
+    let stock = Stock::read(ctx, seen.iter().flat_map(Seen::counted))?;
     expansion.read(ctx, page.documents.iter())?;
+    let mut body = page.documents.iter().zip(&seen);
     let mut until = None;
-    let reply = Reply::raw_page(&page, |document, out| {
-        viewer.show(ctx, document, out, &mut until)?;
+    let reply = Reply::raw_page(&page, |_, out| {
+        let Some((document, seen)) = body.next() else { return Ok(()) };
+        viewer.show(document, seen, &stock, out, &mut until)?;
         expansion.push(ctx, document, out)?;
         Ok::<_, Problem>(())
     })?;
@@ -74,10 +80,14 @@ pub(crate) fn delete(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 fn show(ctx: &Context<'_>, request: &Request, document: Option<Document>) -> Result<Reply> {
     let mut expansion = Expansion::asked(request)?;
     let document = document.ok_or_else(Problem::not_found)?;
-    let (mut json, mut until) = (String::with_capacity(document.json.len() + 256), None);
-    if !viewer(ctx, request)?.show(ctx, &document, &mut json, &mut until)? {
+    let viewer = viewer(ctx, request)?;
+    let seen = Seen::of(ctx, &document)?;
+    if !viewer.may_see(&seen) {
         return Err(Problem::not_found());
     }
+    let stock = Stock::read(ctx, seen.counted())?;
+    let (mut json, mut until) = (String::with_capacity(document.json.len() + 256), None);
+    viewer.show(&document, &seen, &stock, &mut json, &mut until)?;
     expansion.read(ctx, std::iter::once(&document))?;
     expansion.push(ctx, &document, &mut json)?;
     Ok(Reply::raw_resource(json, document.version).valid_until(until))
@@ -120,11 +130,12 @@ fn save(
 ) -> Result<Reply> {
     let viewer = viewer(ctx, request)?;
     let mut saving = Saving::prepare(ctx, input, current)?;
+    let stock = Stock::of_input(ctx, &saving.input)?;
     change::commit(ctx, &mut saving, |saving, commit, written| {
         let headers = match saving.status() {
             201 => vec![("location".to_owned(), format!("/products/{}", saving.id))],
             _ => Vec::new(),
         };
-        commit.answer(saving.status(), written, Some(&viewer.overlay(&saving.input)), headers)
+        commit.answer(saving.status(), written, Some(&viewer.overlay(&saving.input, &stock)), headers)
     })
 }

@@ -1,8 +1,10 @@
 //! The products of the shop: what is sold, in which variants, at which list prices.
 //!
 //! The plugin owns the collection `products`. A product refers to categories, which belong to the plugin `categories`;
-//! `categories.rs` tells how the two keep each other's references whole. Stock, orders and promotions are not here.
+//! `categories.rs` tells how the two keep each other's references whole. Stock belongs to the plugin `inventory`;
+//! `availability.rs` tells what products show of it. Orders and promotions are not here.
 
+mod availability;
 mod bulk;
 mod categories;
 mod examples;
@@ -34,6 +36,8 @@ pub struct Products;
 pub struct Config {
     /// The currency of `price` for callers who do not ask for one.
     pub default_currency: String,
+    /// Up to how many pieces `availability` is `low`.
+    pub low_stock: i64,
     /// More currencies in which lists can be filtered and sorted by price.
     pub currencies: Vec<String>,
 }
@@ -48,7 +52,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { default_currency: "USD".to_owned(), currencies: Vec::new() }
+        Self { default_currency: "USD".to_owned(), currencies: Vec::new(), low_stock: 5 }
     }
 }
 
@@ -107,7 +111,9 @@ impl Plugin for Products {
 
     fn capabilities() -> Vec<Capability> {
         // Writing, to lock the categories that a product comes to refer to and to clear stale marks.
-        vec![Capability::store_write("categories")]
+        let categories = Capability::store_write("categories");
+        // Writing, to prove in a commit that a level is absent. Without stock everything is there.
+        vec![categories, Capability::store_write("inventory").optional()]
     }
 
     fn config_schema() -> Option<Value> {
@@ -119,6 +125,13 @@ impl Plugin for Products {
                     "type": "string",
                     "pattern": "^[A-Z]{3}$",
                     "default": Config::default().default_currency,
+                },
+                "lowStock": {
+                    "description": "Up to how many pieces the availability of a variant is `low`; 0 for never.",
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 1_000_000_000,
+                    "default": Config::default().low_stock,
                 },
                 "currencies": {
                     "description": "ISO 4217 codes: more currencies in which lists can be filtered and sorted by price.",

@@ -99,6 +99,24 @@ pub struct Variant {
     #[serde(default)]
     #[schemars(extend("readOnly" = true))]
     pub price: Option<AppliedPrice>,
+    /// Whether it can be bought now.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub availability: Availability,
+}
+
+/// Whether a variant can be bought. How many pieces there are is not public.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    /// Also where stock is not counted.
+    #[default]
+    InStock,
+    /// There are few left.
+    Low,
+    Out,
+    /// There are none, and it sells nevertheless.
+    Backorder,
 }
 
 /// The price that applies.
@@ -175,7 +193,7 @@ pub struct ProductInput {
 /// A variant to create or to change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(transform = computed_price)]
+#[schemars(transform = computed_members)]
 pub struct VariantInput {
     /// Of a variant of this product. Without it a variant with the same SKU is meant, otherwise a new one.
     #[serde(default)]
@@ -337,6 +355,7 @@ fn all_but_expanded_required(schema: &mut Schema) {
     }
 }
 
-fn computed_price(schema: &mut Schema) {
+fn computed_members(schema: &mut Schema) {
     add_read_only(schema, "price", json!({"type": ["object", "null"], "description": "Computed."}));
+    add_read_only(schema, "availability", json!({"type": "string", "description": "Computed."}));
 }

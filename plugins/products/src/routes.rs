@@ -37,6 +37,7 @@ const CHANGE_ERRORS: &[&str] = &[
     "not_found",
     "version_conflict",
     "already_exists",
+    "reference_in_use",
     "conflict",
     "validation_failed",
     "unknown_field",
@@ -48,7 +49,7 @@ pub(crate) fn products(router: &mut Router) {
         .summary("List products")
         .description(
             "Callers without `products:read` see active products only. `q` searches names, SKUs, barcodes, tags and \
-             descriptions. Each variant has the list price that applies now. `price` filters and sorts by the lowest \
+             descriptions. Each variant has the list price that applies now, and whether it can be bought. `price` filters and sorts by the lowest \
              of them, in `currency`: the shop's or another configured one. A product whose price has started or ended \
              by itself gets a new version when a list next looks at prices.",
         )
@@ -143,11 +144,14 @@ pub(crate) fn products(router: &mut Router) {
     router
         .delete("/products/{id}", "deleteProduct", handlers::delete)
         .summary("Delete a product")
-        .description("Removes the product with its variants.")
+        .description(
+            "Removes the product with its variants. Refused with `reference_in_use` where one of their SKUs has stock \
+             movements; archive it instead.",
+        )
         .permission("products:write")
         .path_param("id", "The product's id.")
         .returns_empty(204, "The product is gone.")
-        .errors(&["not_found", "version_conflict", "unavailable"])
+        .errors(&["not_found", "version_conflict", "reference_in_use", "unavailable"])
         .serialized_by("id");
 }
 
@@ -208,7 +212,7 @@ pub(crate) fn variants(router: &mut Router) {
         .path_param("id", "The product's id.")
         .path_param("variantId", "The variant's id.")
         .returns_empty(204, "The variant is gone.")
-        .errors(&["not_found", "version_conflict", "conflict", "unavailable"])
+        .errors(&["not_found", "version_conflict", "reference_in_use", "conflict", "unavailable"])
         .serialized_by("id");
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    availability::{Dropped, taken_meanwhile},
     categories,
     handlers::PRODUCTS,
     model::{Product, ProductInput},
@@ -34,6 +35,8 @@ pub(crate) struct Saving {
     current: Option<Stored<Product>>,
     /// The categories that it comes to refer to, with their positions in `categoryIds`.
     added: Vec<(usize, String)>,
+    /// The SKUs that it has no more.
+    dropped: Option<Dropped>,
     slug_is_derived: bool,
     slug_tries: u32,
 }
@@ -59,9 +62,12 @@ impl Saving {
         for variant in input.variants.iter_mut().filter(|variant| variant.id.is_none()) {
             variant.id = Some(ctx.new_id("var")?);
         }
+        let before = current.as_ref().map(|current| &current.data);
+        let dropped = before.map(|before| Dropped::check(ctx, before, Some(&input))).transpose()?;
         let slug_is_derived = input.slug.is_none();
         let computed = Computed::of(ctx, &input.variants);
-        let mut saving = Self { id, input, computed, current, added, slug_is_derived, slug_tries: 0 };
+        let mut saving =
+            Self { id, input, computed, current, added, dropped, slug_is_derived, slug_tries: 0 };
         if slug_is_derived {
             saving.derive_slug(ctx)?;
         }
@@ -102,7 +108,8 @@ impl Change for Saving {
         Some(self.current.as_ref().map_or(1, |current| current.version + 1))
     }
 
-    /// The product is write 0, its newly referenced categories follow in the order of `added`.
+    /// The product is write 0, its newly referenced categories follow in the order of `added`, and then what proves that
+    /// dropped SKUs have no stock.
     fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
         let stored = StoredInput { input: &self.input, computed: &self.computed };
         let (written, topic) = match &self.current {
@@ -115,6 +122,9 @@ impl Change for Saving {
         for (_, category) in &self.added {
             categories::hold(commit, category);
         }
+        if let Some(dropped) = &self.dropped {
+            dropped.prove(commit);
+        }
         commit.event(topic, written);
         written
     }
@@ -122,6 +132,7 @@ impl Change for Saving {
     /// Goes on where a derived slug was taken or a category carried a stale mark.
     fn refused(&mut self, ctx: &Context<'_>, write: usize, error: StoreError) -> Result<()> {
         match error.refusal() {
+            Some((_, Refusal::AlreadyExists)) if write > self.added.len() => Err(taken_meanwhile()),
             Some((_, Refusal::Guard | Refusal::NotFound)) if write > 0 => {
                 let (index, category) = &self.added[write - 1];
                 categories::settle(ctx, *index, category)
@@ -142,13 +153,16 @@ pub(crate) struct Deleting {
     version: u64,
     /// The product as it was, for the event.
     last: Map<String, Value>,
+    dropped: Dropped,
 }
 
 impl Deleting {
     pub(crate) fn prepare(ctx: &Context<'_>, document: Document) -> Result<Self> {
         let mut last: Map<String, Value> = ctx.read(PRODUCTS, &document)?;
         last.shift_remove(COMPUTED);
-        Ok(Self { id: document.id, version: document.version, last })
+        let product: Product = ctx.read(PRODUCTS, &document)?;
+        let dropped = Dropped::check(ctx, &product, None)?;
+        Ok(Self { id: document.id, version: document.version, last, dropped })
     }
 }
 
@@ -168,8 +182,16 @@ impl Change for Deleting {
     fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
         let deleted = commit.delete(PRODUCTS, &self.id);
         commit.expect_version(deleted, self.version);
+        self.dropped.prove(commit);
         commit.event_with("product.deleted", deleted, &self.last);
         deleted
+    }
+
+    fn refused(&mut self, _ctx: &Context<'_>, write: usize, error: StoreError) -> Result<()> {
+        match error.refusal() {
+            Some((_, Refusal::AlreadyExists)) if write > 0 => Err(taken_meanwhile()),
+            _ => Err(error.into()),
+        }
     }
 }
 

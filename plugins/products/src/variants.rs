@@ -7,6 +7,7 @@ use plugin_sdk::{
 };
 
 use crate::{
+    availability::Stock,
     handlers::{PRODUCTS, current, viewer},
     model::{Product, ProductInput, ProductStatus, VARIANTS_MAX, VariantInput},
     save::Saving,
@@ -106,8 +107,9 @@ impl Edit {
         }
         let saved = || {
             let mut saving = Saving::prepare(ctx, self.input, Some(self.current))?;
+            let stock = Stock::of_input(ctx, &saving.input)?;
             change::commit(ctx, &mut saving, |saving, commit, written| {
-                let variant: Value = viewer.overlay(&saving.input)["variants"][index].take();
+                let variant: Value = viewer.overlay(&saving.input, &stock)["variants"][index].take();
                 let headers = match (status, variant["id"].as_str()) {
                     (201, Some(id)) => {
                         vec![("location".to_owned(), format!("/products/{}/variants/{id}", saving.id))]

@@ -1,13 +1,17 @@
-//! The response made from a stored product: its bytes, with the computed `price` put into every variant.
+//! The response made from a stored product: its bytes, with the computed `price` and `availability` put into every
+//! variant.
 //!
 //! A read names only the members that decide, and copies all others without looking at them.
 
-use plugin_sdk::{Context, Document, Problem};
+use std::borrow::Cow;
+
+use plugin_sdk::{Context, Document, Problem, StoreError};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    model::{ProductInput, ProductStatus},
+    availability::Stock,
+    model::{Availability, Backorder, ProductInput, ProductStatus},
     prices::COMPUTED,
     rules::{PriceTerms, Quoted, quote},
 };
@@ -19,11 +23,12 @@ pub(crate) struct Viewer {
     pub(crate) sees_all: bool,
 }
 
+/// What a read looks at in a stored product.
 #[derive(Deserialize)]
-struct StoredProduct<'d> {
+pub(crate) struct Seen<'d> {
     status: ProductStatus,
     #[serde(borrow)]
-    variants: Vec<StoredVariant<'d>>,
+    variants: Vec<SeenVariant<'d>>,
     /// What nobody is shown; always behind the variants.
     #[serde(borrow, rename = "_computed")]
     computed: Option<&'d RawValue>,
@@ -38,10 +43,8 @@ struct StoredVariants<'d> {
 }
 
 #[derive(Deserialize)]
-struct IdentifiedVariant<'d> {
+struct Identified {
     id: String,
-    #[serde(borrow)]
-    prices: &'d RawValue,
 }
 
 /// A variant as a read shows it.
@@ -53,9 +56,25 @@ pub(crate) struct ShownVariant {
 }
 
 #[derive(Deserialize)]
-struct StoredVariant<'d> {
+#[serde(rename_all = "camelCase")]
+struct SeenVariant<'d> {
+    #[serde(borrow)]
+    sku: Cow<'d, str>,
     #[serde(borrow)]
     prices: &'d RawValue,
+    track_inventory: bool,
+    backorder: Backorder,
+}
+
+impl<'d> Seen<'d> {
+    pub(crate) fn of(ctx: &Context<'_>, document: &'d Document) -> Result<Self, StoreError> {
+        ctx.read("products", document)
+    }
+
+    /// The SKUs whose stock counts.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &str> {
+        self.variants.iter().filter(|variant| variant.track_inventory).map(|variant| &*variant.sku)
+    }
 }
 
 /// Currencies and times are stored in forms that JSON never escapes, so they can be borrowed.
@@ -72,32 +91,33 @@ struct StoredPrice<'d> {
 }
 
 impl Viewer {
-    /// Writes the product to the end of `out`, and answers whether this viewer may see it; if not, nothing is
-    /// written. `until` becomes the earlier one of itself and the end of a price shown.
-    pub(crate) fn show(
+    /// Whether this viewer may see the product.
+    pub(crate) fn may_see(&self, seen: &Seen<'_>) -> bool {
+        self.sees_all || seen.status == ProductStatus::Active
+    }
+
+    /// Writes the product to the end of `out`. `until` becomes the earlier one of itself and the end of a price shown.
+    pub(crate) fn show<'d>(
         &self,
-        ctx: &Context<'_>,
-        document: &Document,
+        document: &'d Document,
+        seen: &Seen<'d>,
+        stock: &Stock,
         out: &mut String,
         until: &mut Option<String>,
-    ) -> Result<bool, Problem> {
-        let stored: StoredProduct<'_> = ctx.read("products", document)?;
-        if !self.sees_all && stored.status != ProductStatus::Active {
-            return Ok(false);
-        }
+    ) -> Result<(), Problem> {
         let json = document.json.as_str();
         let mut copied = 0;
-        for variant in stored.variants {
-            copied = self.push_priced(json, copied, variant.prices, out, until)?;
+        for variant in &seen.variants {
+            copied = self.push_computed(json, copied, variant, stock, out, until)?;
         }
-        if let Some(computed) = stored.computed.map(RawValue::get) {
+        if let Some(computed) = seen.computed.map(RawValue::get) {
             let start = computed.as_ptr() as usize - json.as_ptr() as usize;
             let member = format!(",\"{COMPUTED}\":");
             out.push_str(json[copied..start].strip_suffix(&member).unwrap_or_default());
             copied = start + computed.len();
         }
         out.push_str(&json[copied..]);
-        Ok(true)
+        Ok(())
     }
 
     /// The product's variants as a read shows them; `None` when this viewer may not see the product.
@@ -110,40 +130,47 @@ impl Viewer {
         if !self.sees_all && stored.status != ProductStatus::Active {
             return Ok(None);
         }
+        let seen = Seen::of(ctx, document)?;
+        let stock = Stock::read(ctx, seen.counted())?;
         let show = |raw: &RawValue| {
-            let variant: IdentifiedVariant<'_> = serde_json::from_str(raw.get()).map_err(unreadable)?;
-            let (mut json, mut until) = (String::with_capacity(raw.get().len() + 64), None);
-            let copied = self.push_priced(raw.get(), 0, variant.prices, &mut json, &mut until)?;
-            json.push_str(&raw.get()[copied..]);
-            Ok(ShownVariant { id: variant.id, json, until })
+            let json = raw.get();
+            let identified: Identified = serde_json::from_str(json).map_err(unreadable)?;
+            let variant: SeenVariant<'_> = serde_json::from_str(json).map_err(unreadable)?;
+            let (mut out, mut until) = (String::with_capacity(json.len() + 96), None);
+            let copied = self.push_computed(json, 0, &variant, &stock, &mut out, &mut until)?;
+            out.push_str(&json[copied..]);
+            Ok(ShownVariant { id: identified.id, json: out, until })
         };
         stored.variants.into_iter().map(show).collect::<Result<_, _>>().map(Some)
     }
 
-    /// Copies `json` from `from` up to the end of `prices`, which is a part of it, puts the price that applies right
-    /// behind, and answers where the copy ended.
-    fn push_priced(
+    /// Copies `json` from `from` up to the end of the variant's prices, which are a part of it, puts what is computed
+    /// right behind, and answers where the copy ended.
+    fn push_computed(
         &self,
         json: &str,
         from: usize,
-        prices: &RawValue,
+        variant: &SeenVariant<'_>,
+        stock: &Stock,
         out: &mut String,
         until: &mut Option<String>,
     ) -> Result<usize, Problem> {
-        let raw = prices.get();
+        let raw = variant.prices.get();
         let prices: Vec<StoredPrice<'_>> = serde_json::from_str(raw).map_err(unreadable)?;
         let quoted = quote(prices.iter().map(StoredPrice::terms), &self.currency, &self.now);
         let end = raw.as_ptr() as usize - json.as_ptr() as usize + raw.len();
         out.push_str(&json[from..end]);
         out.push_str(",\"price\":");
         push_price(&quoted, out);
+        out.push_str(",\"availability\":");
+        push_availability(stock.of(&variant.sku, variant.track_inventory, variant.backorder), out);
         sooner(until, quoted.until);
         Ok(end)
     }
 
-    /// The members of a product that is being written which differ from the stored ones: the variants with their
-    /// prices, in the order in which a read shows their members.
-    pub(crate) fn overlay(&self, product: &ProductInput) -> Value {
+    /// The members of a product that is being written which differ from the stored ones: the variants with what is
+    /// computed, in the order in which a read shows their members.
+    pub(crate) fn overlay(&self, product: &ProductInput, stock: &Stock) -> Value {
         let variants: Vec<Value> = product
             .variants
             .iter()
@@ -156,6 +183,8 @@ impl Viewer {
                     shown.insert(name, value);
                     if last {
                         shown.insert("price".to_owned(), json!(quoted.price));
+                        let available = stock.of(&variant.sku, variant.track_inventory, variant.backorder);
+                        shown.insert("availability".to_owned(), json!(available));
                     }
                 }
                 Value::Object(shown)
@@ -190,6 +219,11 @@ fn push_price(quoted: &Quoted, out: &mut String) {
     }
 }
 
+fn push_availability(availability: Availability, out: &mut String) {
+    // A unit variant is a text.
+    out.push_str(&json!(availability).to_string());
+}
+
 pub(crate) fn sooner(until: &mut Option<String>, other: Option<String>) {
     if let Some(other) = other
         && until.as_ref().is_none_or(|until| other < *until)
@@ -210,8 +244,13 @@ mod tests {
         let viewer =
             Viewer { currency: "USD".to_owned(), now: "2026-01-01T00:00:00.000Z".to_owned(), sees_all };
         let (mut out, mut until) = (String::new(), None);
-        let visible = viewer.show(&ctx, &document, &mut out, &mut until).unwrap();
-        (visible.then_some(out), until)
+        let seen = Seen::of(&ctx, &document).unwrap();
+        if !viewer.may_see(&seen) {
+            return (None, None);
+        }
+        let stock = Stock::read(&ctx, seen.counted()).unwrap();
+        viewer.show(&document, &seen, &stock, &mut out, &mut until).unwrap();
+        (Some(out), until)
     }
 
     #[test]
@@ -220,8 +259,11 @@ mod tests {
             "status": "active",
             "name": "a \"b\" \u{1F455} \\",
             "variants": [
-                {"sku": "A", "prices": [{"amount": 5, "currency": "USD", "compareAt": 9}], "metadata": {"prices": []}},
-                {"prices": [], "sku": "B"},
+                {
+                    "sku": "A", "prices": [{"amount": 5, "currency": "USD", "compareAt": 9}], "trackInventory": true,
+                    "backorder": "deny", "metadata": {"prices": []},
+                },
+                {"trackInventory": false, "backorder": "allow", "prices": [], "sku": "\u{1F455}\""},
             ],
             "last": [1.50, null],
         });
@@ -229,6 +271,9 @@ mod tests {
         let mut expected = product;
         expected["variants"][0]["price"] = json!({"amount": 5, "currency": "USD", "compareAt": 9});
         expected["variants"][1]["price"] = json!(null);
+        // The test's host has no stock, so nobody counts.
+        expected["variants"][0]["availability"] = json!("in_stock");
+        expected["variants"][1]["availability"] = json!("in_stock");
         let out: Value = serde_json::from_str(&out.unwrap()).unwrap();
         assert_eq!(out, expected);
         assert_eq!(until, None);
@@ -237,9 +282,10 @@ mod tests {
     #[test]
     fn the_earliest_end_of_a_price_is_told() {
         let price = |ends_at: &str| json!({"amount": 5, "currency": "USD", "endsAt": ends_at});
+        let variant = |ends_at: &str| json!({"sku": ends_at, "prices": [price(ends_at)], "trackInventory": true, "backorder": "deny"});
         let product = json!({"status": "active", "variants": [
-            {"prices": [price("2026-03-01T00:00:00.000Z")]},
-            {"prices": [price("2026-02-01T00:00:00.000Z")]},
+            variant("2026-03-01T00:00:00.000Z"),
+            variant("2026-02-01T00:00:00.000Z"),
         ]});
         assert_eq!(shown(&product, false).1.as_deref(), Some("2026-02-01T00:00:00.000Z"));
     }

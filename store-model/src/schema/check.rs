@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Access, CollectionSchema, FieldKind, HOST_MEMBERS, SchemaError};
+use super::{Access, CollectionSchema, Field, FieldKind, HOST_MEMBERS, SchemaError};
 use crate::path::is_declarable;
 
 /// Most fields, compound indexes and text fields. Every one of them makes every write slower.
@@ -10,6 +10,8 @@ const FIELDS: usize = 64;
 const INDEXES: usize = 16;
 const INDEX_FIELDS: usize = 6;
 const TEXT_FIELDS: usize = 16;
+/// Most indexes that all of it makes, without those of the host. MongoDB has 64 in a collection.
+const INDEXES_MADE: usize = 60;
 
 impl CollectionSchema {
     /// Checks a plugin's declaration. Names that start with `_` belong to the host and are refused.
@@ -36,7 +38,25 @@ impl CollectionSchema {
         self.validate_fields()?;
         self.validate_owner()?;
         self.validate_indexes()?;
-        self.validate_text()
+        self.validate_text()?;
+        self.validate_made()
+    }
+
+    /// An index for each field that has one, and a second one where a single field is unique: one keeps the
+    /// values apart, the other delivers sorted pages.
+    fn validate_made(&self) -> Result<(), SchemaError> {
+        let made = |field: &Field| match field.access {
+            Access::Scan => 0,
+            Access::Unique if !field.multi => 2,
+            Access::Index | Access::Unique => 1,
+        };
+        let fields: usize = self.supplied_fields().iter().map(made).sum();
+        if fields + self.indexes.len() > INDEXES_MADE {
+            return Err(
+                self.error(&format!("more than {INDEXES_MADE} indexes, of which a unique field is two"))
+            );
+        }
+        Ok(())
     }
 
     fn validate_fields(&self) -> Result<(), SchemaError> {
@@ -122,7 +142,7 @@ impl CollectionSchema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{Field, Index, TextField};
+    use crate::schema::{Index, TextField};
 
     fn schema() -> CollectionSchema {
         CollectionSchema {
@@ -165,6 +185,7 @@ mod tests {
             |schema| schema.indexes.push(Index { fields: vec!["variants.sku".to_owned()] }),
             |schema| schema.indexes.push(Index { fields: vec!["nowhere".to_owned()] }),
             |schema| schema.text[0].weight = 0,
+            |schema| schema.fields.extend((0..30).map(|n| Field::text(&format!("u{n}"), Access::Unique))),
         ];
         for (number, breaking) in broken.into_iter().enumerate() {
             let mut schema = schema();

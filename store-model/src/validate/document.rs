@@ -13,8 +13,11 @@ use crate::{
 
 /// Deepest nesting of a document. Every reader recurses, and MongoDB stops at 100.
 pub const DOCUMENT_DEPTH: usize = 64;
-/// Largest document as JSON: half of what MongoDB takes, since BSON can be larger than JSON.
+/// Largest document as JSON.
 pub const DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
+/// Largest document as BSON, where a small element of an array takes many times the bytes that it has as
+/// JSON. MongoDB takes 16 MiB, and what is declared multi lies there twice.
+pub const DOCUMENT_BSON_BYTES: usize = 7 * 1024 * 1024;
 /// Longest id.
 pub const ID_BYTES: usize = 200;
 
@@ -44,6 +47,28 @@ pub fn check_id(id: &str) -> Result<(), Refusal> {
         return Err(invalid("id", "an id holds no control characters"));
     }
     Ok(())
+}
+
+/// Bytes of a document as BSON, with every integer as one of 64 bits.
+pub fn bson_bytes(document: &Map<String, Value>) -> usize {
+    // A length of 4 bytes and a NUL at the end; each member has a type, its name and a NUL.
+    document.iter().map(|(key, value)| 2 + key.len() + value_bytes(value)).sum::<usize>() + 5
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Number(_) => 8,
+        Value::String(text) => 5 + text.len(),
+        Value::Object(members) => bson_bytes(members),
+        // The names are the positions, in decimal.
+        Value::Array(elements) => {
+            let name = |position: usize| position.checked_ilog10().unwrap_or(0) as usize + 1;
+            let element = |(position, value)| 2 + name(position) + value_bytes(value);
+            elements.iter().enumerate().map(element).sum::<usize>() + 5
+        }
+    }
 }
 
 fn check_field(
@@ -173,6 +198,15 @@ mod tests {
         ] {
             assert!(matches!(check(broken), Err(Refusal::Invalid { .. })));
         }
+    }
+
+    #[test]
+    fn the_size_as_bson_counts_names_and_positions() {
+        let size = |document: Value| bson_bytes(document.as_object().unwrap());
+        assert_eq!(size(json!({})), 5);
+        assert_eq!(size(json!({"a": 1, "b": 1.5, "c": true, "d": null})), 5 + 11 + 11 + 4 + 3);
+        assert_eq!(size(json!({"a": "xyz", "b": {}})), 5 + 3 + 8 + 3 + 5);
+        assert_eq!(size(json!({"a": vec![false; 101]})), 5 + 3 + 5 + 10 * 4 + 90 * 5 + 6);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::document::{DOCUMENT_BYTES, check_document, check_id, invalid};
+use super::document::{DOCUMENT_BSON_BYTES, DOCUMENT_BYTES, bson_bytes, check_document, check_id, invalid};
 use crate::{
     document::Document,
     schema::{CollectionSchema, HOST_MEMBERS},
@@ -21,6 +21,10 @@ pub fn check_stored(
         serde_json::from_str(json).map_err(|error| invalid("", &format!("is no JSON object: {error}")))?;
     if json.len() > DOCUMENT_BYTES {
         return Err(invalid("", &format!("the document is larger than {DOCUMENT_BYTES} bytes")));
+    }
+    if bson_bytes(&body) > DOCUMENT_BSON_BYTES {
+        let message = format!("the document is larger than {DOCUMENT_BSON_BYTES} bytes as BSON");
+        return Err(invalid("", &message));
     }
     if !body.keys().take(HOST_MEMBERS.len()).eq(HOST_MEMBERS) {
         return Err(invalid("", "does not start with the members that the store keeps"));

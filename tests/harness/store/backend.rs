@@ -16,6 +16,8 @@ use store_model::{
 };
 use tempfile::TempDir;
 
+use super::mongod::{self, TestDatabase};
+
 /// What the suites need of a store: its answers and its refusals. Faults fail the test.
 pub trait SuiteStore: Clone + Send + Sync + 'static {
     fn declare(
@@ -64,6 +66,10 @@ pub type Contents = Vec<(CollectionSchema, Vec<Document>)>;
 pub trait SuiteBackend {
     type Store: SuiteStore;
 
+    /// Whether commits that are sent together run in the order in which they were sent. No law says so; a
+    /// single writer does it.
+    const KEEPS_ORDER: bool;
+
     /// An empty store.
     fn open(&self) -> impl Future<Output = Self::Store>;
 
@@ -79,6 +85,10 @@ pub struct Memory;
 #[derive(Debug)]
 pub struct Embedded;
 
+/// A database of its own on the shared MongoDB server, for tests that have asked whether it is there.
+#[derive(Debug)]
+pub struct Mongo;
+
 #[derive(Debug, Clone)]
 pub struct MemorySuiteStore {
     store: Arc<Mutex<MemoryStore>>,
@@ -88,7 +98,15 @@ pub struct MemorySuiteStore {
 #[derive(Debug, Clone)]
 pub struct HostSuiteStore {
     pub store: Store,
-    _directory: Arc<TempDir>,
+    _place: Place,
+}
+
+/// What goes away with the last handle of a store.
+#[derive(Debug, Clone)]
+#[expect(dead_code, reason = "held to be dropped")]
+enum Place {
+    Directory(Arc<TempDir>),
+    Database(Arc<TestDatabase>),
 }
 
 /// 2026-11-23T09:00:00.000Z, where every suite's clock stands.
@@ -96,6 +114,8 @@ pub const START_MS: i64 = 1_795_424_400_000;
 
 impl SuiteBackend for Memory {
     type Store = MemorySuiteStore;
+
+    const KEEPS_ORDER: bool = true;
 
     async fn open(&self) -> MemorySuiteStore {
         let (clock, _) = Clock::manual(START_MS);
@@ -117,17 +137,19 @@ impl SuiteBackend for Memory {
 impl SuiteBackend for Embedded {
     type Store = HostSuiteStore;
 
+    const KEEPS_ORDER: bool = true;
+
     async fn open(&self) -> HostSuiteStore {
         let directory = TempDir::new().unwrap();
         let (clock, _) = Clock::manual(START_MS);
         let store = open_embedded(directory.path(), clock).await;
-        HostSuiteStore { store, _directory: Arc::new(directory) }
+        HostSuiteStore { store, _place: Place::Directory(Arc::new(directory)) }
     }
 
     async fn filled(&self, contents: Contents) -> Result<HostSuiteStore, Refusal> {
         let directory = TempDir::new().unwrap();
         let store = fill(StoreConfig::embedded(directory.path()), contents).await?;
-        Ok(HostSuiteStore { store, _directory: Arc::new(directory) })
+        Ok(HostSuiteStore { store, _place: Place::Directory(Arc::new(directory)) })
     }
 }
 
@@ -144,6 +166,30 @@ pub async fn fill(config: StoreConfig, contents: Contents) -> Result<Store, Refu
         })?;
     }
     Ok(loading.finish().await.unwrap())
+}
+
+impl SuiteBackend for Mongo {
+    type Store = HostSuiteStore;
+
+    const KEEPS_ORDER: bool = false;
+
+    async fn open(&self) -> HostSuiteStore {
+        let database = mongod::database().await;
+        let (clock, _) = Clock::manual(START_MS);
+        let store = open_mongo(&database.uri, clock).await;
+        HostSuiteStore { store, _place: Place::Database(database) }
+    }
+
+    async fn filled(&self, contents: Contents) -> Result<HostSuiteStore, Refusal> {
+        let database = mongod::database().await;
+        let store = fill(StoreConfig::mongo(database.uri.clone()), contents).await?;
+        Ok(HostSuiteStore { store, _place: Place::Database(database) })
+    }
+}
+
+/// A replica set as a server uses it.
+pub async fn open_mongo(uri: &str, clock: Clock) -> Store {
+    Store::open(StoreConfig::mongo(uri), clock).await.unwrap()
 }
 
 /// The embedded store as a server runs it.

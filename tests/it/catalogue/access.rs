@@ -3,7 +3,7 @@
 use platform_tests::{
     client::Client,
     host::TestHost,
-    shop::{category, id, product},
+    shop::{category, id, product, stock},
 };
 use serde_json::{Value, json};
 
@@ -20,6 +20,8 @@ enum Access {
     Public,
     /// Catalogue managers and superadmins.
     Catalogue,
+    /// Stock managers and superadmins.
+    Stock,
 }
 
 const fn row(route: &'static str, body: Option<fn(u32) -> Value>, allowed: u16, access: Access) -> Row {
@@ -55,6 +57,11 @@ const ROWS: &[Row] = &[
     row("DELETE /categories/{id}", None, 204, Access::Catalogue),
     row("POST /categories/{id}/move", Some(|_| json!({"parentId": null})), 200, Access::Catalogue),
     row("GET /categories/by-slug/{slug}", None, 200, Access::Public),
+    row("GET /inventory", None, 200, Access::Stock),
+    row("GET /inventory/{sku}", None, 200, Access::Stock),
+    row("PATCH /inventory/{sku}", Some(|_| json!({"incoming": 3})), 200, Access::Stock),
+    row("POST /inventory/adjustments", Some(adjustment), 200, Access::Stock),
+    row("GET /inventory/movements", None, 200, Access::Stock),
 ];
 
 fn new_product(number: u32) -> Value {
@@ -82,6 +89,10 @@ fn old_product(number: u32, template: &str, method: &str) -> Value {
     body
 }
 
+fn adjustment(number: u32) -> Value {
+    json!({"sku": format!("OLD-{number}"), "delta": 1, "reason": "received"})
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_has_a_row_and_answers_each_role_as_it_says() {
     let mut host = TestHost::shop().await;
@@ -97,19 +108,21 @@ async fn every_route_has_a_row_and_answers_each_role_as_it_says() {
     let admin = host.admin().await;
     let nobody = host.staff("nobody@example.com", &[]).await;
     let manager = host.staff("manager@example.com", &["catalog-manager"]).await;
-    // Client, may it write to the catalogue, and what it is told when it may not.
+    let keeper = host.staff("keeper@example.com", &["stock-manager"]).await;
+    // Client, what it may besides what is public, and what it is told when it may not.
     let roles = [
-        ("anonymous", host.anonymous(), false, (401, "unauthenticated")),
-        ("staff without a role", host.with_token(&nobody), false, (403, "forbidden")),
-        ("catalog-manager", host.with_token(&manager), true, (0, "")),
-        ("superadmin", admin.clone(), true, (0, "")),
+        ("anonymous", host.anonymous(), &[][..], (401, "unauthenticated")),
+        ("staff without a role", host.with_token(&nobody), &[], (403, "forbidden")),
+        ("catalog-manager", host.with_token(&manager), &[Access::Catalogue], (403, "forbidden")),
+        ("stock-manager", host.with_token(&keeper), &[Access::Stock], (403, "forbidden")),
+        ("superadmin", admin.clone(), &[Access::Catalogue, Access::Stock], (0, "")),
     ];
     let mut number = 0;
     for row in ROWS {
-        for (role, client, writes, (status, code)) in &roles {
+        for (role, client, may, (status, code)) in &roles {
             number += 1;
             let answer = call(&admin, client, row, number).await;
-            if row.access == Access::Public || *writes {
+            if row.access == Access::Public || may.contains(&row.access) {
                 assert_eq!(answer.status.as_u16(), row.allowed, "{} as {role}: {}", row.route, answer.text());
             } else {
                 if *status == 401 {
@@ -121,18 +134,26 @@ async fn every_route_has_a_row_and_answers_each_role_as_it_says() {
     }
 }
 
-/// A request to a product or category of its own.
+/// A request to a product, category or level of its own.
 async fn call(admin: &Client, client: &Client, row: &Row, number: u32) -> platform_tests::client::Answer {
     let (method, template) = row.route.split_once(' ').unwrap();
-    let subject = match template.starts_with("/products") {
-        true => admin.post("/products", &old_product(number, template, method)).await.expect(201),
-        false => admin.post("/categories", &category("Old")).await.expect(201),
+    let sku = format!("OLD-{number}");
+    let subject = match template.starts_with("/categories") {
+        true => admin.post("/categories", &category("Old")).await.expect(201),
+        false => admin.post("/products", &old_product(number, template, method)).await.expect(201),
     };
+    if template.starts_with("/inventory") {
+        stock(admin, &sku, 1).await.expect(200);
+    }
     let path = template
         .replace("{id}", id(&subject))
         .replace("{slug}", subject["slug"].as_str().unwrap())
+        .replace("{sku}", &sku)
         .replace("{variantId}", subject["variants"][0]["id"].as_str().unwrap_or_default());
     let mut draft = client.request(method.parse().unwrap(), &path);
+    if method == "POST" {
+        draft = draft.header("idempotency-key", &format!("a-key-of-at-least-128-bits-{number}"));
+    }
     if let Some(body) = row.body {
         draft = draft.json(&body(number));
     }

@@ -16,6 +16,12 @@ async fn below(admin: &Client, name: &str, parent: Option<&Value>) -> Value {
     admin.post("/categories", &body).await.expect(201)
 }
 
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    racing_moves_never_make_a_cycle,
+    no_product_ever_refers_to_a_category_that_is_gone,
+);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_category_lives_through_every_route() {
     let mut host = TestHost::shop().await;
@@ -159,9 +165,7 @@ async fn a_category_never_comes_below_itself() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn racing_moves_never_make_a_cycle() {
-    let mut host = TestHost::shop().await;
+async fn racing_moves_never_make_a_cycle(mut host: TestHost) {
     let admin = host.admin().await;
     let a = below(&admin, "A", None).await;
     let b = below(&admin, "B", None).await;
@@ -248,9 +252,7 @@ async fn a_category_with_something_in_it_is_kept_or_gives_it_to_its_parent() {
     assert!(!text.contains("deletingSince"), "{text}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_product_ever_refers_to_a_category_that_is_gone() {
-    let mut host = TestHost::shop().await;
+async fn no_product_ever_refers_to_a_category_that_is_gone(mut host: TestHost) {
     let admin = host.admin().await;
     let root = below(&admin, "Root", None).await;
     for round in 0..RACE_ROUNDS.get() {

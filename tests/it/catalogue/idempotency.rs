@@ -26,6 +26,12 @@ fn told(answer: &Answer) -> (u16, String, Vec<Option<String>>) {
     (answer.status.as_u16(), answer.text(), headers.to_vec())
 }
 
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    duplicates_at_once_do_the_work_once,
+    a_client_that_hangs_up_gets_its_answer_later,
+);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_gets_the_first_answer() {
     let mut host = TestHost::shop().await;
@@ -155,9 +161,7 @@ async fn keys_have_rules() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn duplicates_at_once_do_the_work_once() {
-    let mut host = TestHost::shop().await;
+async fn duplicates_at_once_do_the_work_once(mut host: TestHost) {
     let admin = host.admin().await;
     let keys = KEYS.get();
     let requests = (0..keys * DUPLICATES.get()).map(|number| {
@@ -190,9 +194,7 @@ async fn duplicates_at_once_do_the_work_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_hangs_up_gets_its_answer_later() {
-    let mut host = TestHost::shop().await;
+async fn a_client_that_hangs_up_gets_its_answer_later(mut host: TestHost) {
     let admin = host.admin().await;
     let keys = 30_u64;
     for key in 0..keys {

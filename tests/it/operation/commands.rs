@@ -86,14 +86,18 @@ async fn a_foreign_catalogue_is_loaded_once() {
     };
     let first = report(place.run(&seed));
     assert_eq!(
-        (&first["productsCreated"], &first["categoriesCreated"], &first["refused"]),
-        (&json!(2), &json!(2), &json!([]))
+        (&first["productsCreated"], &first["categoriesCreated"], &first["stocked"], &first["refused"]),
+        (&json!(2), &json!(2), &json!(2), &json!([]))
     );
     let server = place.serve();
     let again = report(place.run(&seed));
-    assert_eq!((&again["productsCreated"], &again["productsSkipped"]), (&json!(0), &json!(2)));
+    assert_eq!(
+        (&again["productsCreated"], &again["productsSkipped"], &again["stocked"]),
+        (&json!(0), &json!(2), &json!(0))
+    );
     let sofa = server.anonymous().get("/products?category=furniture").await.expect(200);
     assert_eq!(sofa[0]["variants"][0]["price"]["amount"], 249_999);
+    assert_eq!(sofa[0]["variants"][0]["availability"], "low");
     server.stop();
 
     std::fs::write(place.path().join("products.json"), "{\"products\": [{").unwrap();

@@ -151,7 +151,7 @@ fn a_configuration_that_is_wrong_is_explained() {
         ("telemetry.format = \"xml\"", vec!["telemetry.format", "\"xml\"", "pretty"]),
         ("server = 5", vec!["server"]),
         ("x = ", vec!["TOML"]),
-        ("store.mongodb_uri = \"mongodb://x\"", vec!["store.mongodb_uri", "not supported"]),
+        ("store.redis_uri = \"redis://x\"", vec!["store.redis_uri", "not supported"]),
     ];
     for (text, expected) in cases {
         place.configure(text);
@@ -171,7 +171,8 @@ fn a_configuration_that_is_wrong_is_explained() {
         ("RUST_LOG", "info,,=", vec!["RUST_LOG"]),
         ("JWT_SECRET", "tiny-0451", vec!["JWT_SECRET"]),
         ("JWT_SECRET_FILE", "/nowhere/secret", vec!["JWT_SECRET_FILE", "/nowhere/secret"]),
-        ("MONGODB_URI", "mongodb://x", vec!["MONGODB_URI", "not supported"]),
+        ("MONGODB_URI", "postgres://x", vec!["MONGODB_URI", "mongodb://"]),
+        ("REDIS_URI", "redis://x", vec!["REDIS_URI", "not supported"]),
     ];
     for (name, value, expected) in cases {
         let mut command = place.command(&["config", "check"]);

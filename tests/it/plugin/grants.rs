@@ -32,6 +32,19 @@ async fn what_is_not_granted_is_refused_with_the_line_that_grants_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_optional_may_be_granted_or_not() {
+    let host = TestHostBuilder::shop().start().await;
+    host.install("misdescribed.wasm", &marked("misdescribed", "asks-optional")).await;
+    assert_eq!(host.refusals(), []);
+    let told = async || host.anonymous().get("/misdescribed").await.expect(200)["products"].clone();
+    assert_eq!(told().await, serde_json::Value::Null);
+    host.grant(&format!("{SHOP_GRANTS}\n[plugins.misdescribed.store]\nproducts = [\"read\"]\n")).await;
+    assert_eq!(told().await, 0);
+    host.grant(SHOP_GRANTS).await;
+    assert_eq!(told().await, serde_json::Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn using_what_was_not_asked_for_ends_the_call() {
     let host = hostile().start().await;
     fails(&host, "GET /hostile/denied", 502, "plugin_failed", "denied").await;

@@ -16,6 +16,15 @@ macro_rules! laws {
                 super::$law(&platform_tests::store::backend::Embedded).await;
             })*
         }
+
+        mod mongodb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $law() {
+                if platform_tests::store::mongod::is_there() {
+                    super::$law(&platform_tests::store::backend::Mongo).await;
+                }
+            })*
+        }
     };
 }
 

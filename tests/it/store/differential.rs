@@ -1,13 +1,13 @@
-//! Q1: generated documents and queries have the same results on the embedded store as on the model.
+//! Q1: generated documents and queries have the same results on every backend as on the model.
 
 use futures_util::future::join_all;
 use platform_tests::{
     random,
-    sizes::DIFFERENTIAL_PAIRS,
+    sizes::{DIFFERENTIAL_PAIRS, DIFFERENTIAL_PAIRS_MONGODB},
     store::{
         SuiteBackend, SuiteStore,
-        backend::{Embedded, Memory},
-        generate,
+        backend::{Embedded, Memory, Mongo},
+        generate, mongod,
         write::{self, delete, insert, replace, set, update},
     },
 };
@@ -34,17 +34,29 @@ struct Case {
 }
 
 #[test]
-fn queries_have_the_same_results_as_on_the_model() {
+fn queries_on_the_embedded_store_have_the_same_results_as_on_the_model() {
+    queries_have_the_same_results(&Embedded, DIFFERENTIAL_PAIRS.get());
+}
+
+#[test]
+fn queries_on_mongodb_have_the_same_results_as_on_the_model() {
+    if mongod::is_there() {
+        queries_have_the_same_results(&Mongo, DIFFERENTIAL_PAIRS_MONGODB.get());
+    }
+}
+
+fn queries_have_the_same_results<B: SuiteBackend>(backend: &B, pairs: u32) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (model, store) = runtime.block_on(async {
-        let (model, store) = (Memory.open().await, Embedded.open().await);
+        let (model, store) = (Memory.open().await, backend.open().await);
         model.declare(vec![generate::schema()]).await.unwrap();
         store.declare(vec![generate::schema()]).await.unwrap();
         (model, store)
     });
-    let cases = DIFFERENTIAL_PAIRS.get() / QUERIES as u32;
-    let result = random::runner(cases)
-        .run(&case(), |case| runtime.block_on(compare(&model, &store, &case)).map_err(TestCaseError::fail));
+    let cases = pairs / QUERIES as u32;
+    let result = random::runner(cases).run(&case(), |case| {
+        runtime.block_on(compare::<B>(&model, &store, &case)).map_err(TestCaseError::fail)
+    });
     if let Err(failure) = result {
         panic!("{failure}");
     }
@@ -91,11 +103,19 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// What differs, if anything.
-async fn compare(model: &impl SuiteStore, store: &impl SuiteStore, case: &Case) -> Result<(), String> {
+async fn compare<B: SuiteBackend>(
+    model: &impl SuiteStore,
+    store: &B::Store,
+    case: &Case,
+) -> Result<(), String> {
     empty(model).await;
     empty(store).await;
-    // Sent together, so that they share transactions; the queue keeps their order.
-    let stored = join_all(case.commits.iter().map(|writes| store.commit(writes.clone()))).await;
+    // Sent together where that keeps their order, so that they share transactions.
+    let at_once = if B::KEEPS_ORDER { case.commits.len() } else { 1 };
+    let mut stored = Vec::new();
+    for commits in case.commits.chunks(at_once) {
+        stored.extend(join_all(commits.iter().map(|writes| store.commit(writes.clone()))).await);
+    }
     for (writes, stored) in case.commits.iter().zip(stored) {
         same("commit", writes, &model.commit(writes.clone()).await, &stored)?;
     }

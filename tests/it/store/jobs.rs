@@ -1,12 +1,15 @@
 //! Durable jobs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use host::{
     clock::{Clock, ManualClock},
     store::jobs::{Job, JobError, Jobs, NewJob, Retry},
 };
-use platform_tests::store::backend::{START_MS, open_embedded};
+use platform_tests::store::{
+    backend::{START_MS, open_embedded, open_mongo},
+    mongod::{self, TestDatabase},
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -16,16 +19,42 @@ struct Bench {
     jobs: Jobs,
     store: host::store::Store,
     time: ManualClock,
-    _directory: TempDir,
+    _place: Place,
 }
 
-async fn bench() -> Bench {
+/// What goes away with the bench.
+#[expect(dead_code, reason = "held to be dropped")]
+enum Place {
+    Directory(TempDir),
+    Database(Arc<TestDatabase>),
+}
+
+async fn on_embedded() -> Bench {
     let directory = TempDir::new().unwrap();
     let (clock, time) = Clock::manual(START_MS);
     let store = open_embedded(directory.path(), clock).await;
-    store.collections_declare_host(vec![Jobs::schema()]).await.unwrap();
-    Bench { jobs: Jobs::new(store.clone()), store, time, _directory: directory }
+    bench(store, time, Place::Directory(directory)).await
 }
+
+async fn on_mongodb() -> Bench {
+    let database = mongod::database().await;
+    let (clock, time) = Clock::manual(START_MS);
+    let store = open_mongo(&database.uri, clock).await;
+    bench(store, time, Place::Database(database)).await
+}
+
+async fn bench(store: host::store::Store, time: ManualClock, place: Place) -> Bench {
+    store.collections_declare_host(vec![Jobs::schema()]).await.unwrap();
+    Bench { jobs: Jobs::new(store.clone()), store, time, _place: place }
+}
+
+on_each_backend!(
+    on_embedded(), on_mongodb();
+    a_job_is_claimed_when_it_is_due_and_gone_when_complete,
+    a_lease_that_ran_out_is_lost_to_the_next_worker,
+    a_failed_job_comes_back_later_and_is_given_up_in_the_end,
+    racing_workers_get_different_jobs,
+);
 
 impl Bench {
     async fn enqueue(&self, payload: u32, delay_seconds: u64) {
@@ -43,9 +72,7 @@ impl Bench {
     }
 }
 
-#[tokio::test]
-async fn a_job_is_claimed_when_it_is_due_and_gone_when_complete() {
-    let bench = bench().await;
+async fn a_job_is_claimed_when_it_is_due_and_gone_when_complete(bench: Bench) {
     bench.enqueue(2, 60).await;
     bench.enqueue(1, 0).await;
     assert_eq!(bench.jobs.claim(&["other"], LEASE).await.unwrap(), None);
@@ -58,9 +85,7 @@ async fn a_job_is_claimed_when_it_is_due_and_gone_when_complete() {
     assert_eq!(bench.claim().await, None);
 }
 
-#[tokio::test]
-async fn a_lease_that_ran_out_is_lost_to_the_next_worker() {
-    let bench = bench().await;
+async fn a_lease_that_ran_out_is_lost_to_the_next_worker(bench: Bench) {
     bench.enqueue(1, 0).await;
     let dead_worker = bench.claim().await.unwrap();
     bench.time.advance(LEASE);
@@ -71,9 +96,7 @@ async fn a_lease_that_ran_out_is_lost_to_the_next_worker() {
     bench.jobs.complete(&next).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_failed_job_comes_back_later_and_is_given_up_in_the_end() {
-    let bench = bench().await;
+async fn a_failed_job_comes_back_later_and_is_given_up_in_the_end(bench: Bench) {
     bench.enqueue(1, 0).await;
     let job = bench.claim().await.unwrap();
     let Retry::After(pause) = bench.jobs.fail(&job, "no route").await.unwrap() else {
@@ -87,9 +110,7 @@ async fn a_failed_job_comes_back_later_and_is_given_up_in_the_end() {
     assert_eq!(bench.claim().await, None);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn racing_workers_get_different_jobs() {
-    let bench = bench().await;
+async fn racing_workers_get_different_jobs(bench: Bench) {
     for payload in 0..40 {
         bench.enqueue(payload, 0).await;
     }

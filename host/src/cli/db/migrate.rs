@@ -9,17 +9,15 @@ use crate::{
     clock::Clock,
     config::Config,
     control::ControlClient,
-    store::{Loading, StoreConfig, TargetError},
+    store::{Loading, StoreConfig},
 };
 
 pub(in crate::cli) async fn run(arguments: &DbMigrateArguments, output: Output) -> Result<ExitCode, Failure> {
-    let target = StoreConfig::parse(&arguments.to).map_err(|error| match error {
-        TargetError::Empty => Failure::usage(error.to_string(), "Name it with --to."),
-        TargetError::MongoDb => Failure::of(&error, "Use a build of Wares with MongoDB."),
-    })?;
+    let target = StoreConfig::parse(&arguments.to)
+        .map_err(|error| Failure::usage(error.to_string(), "Name it with --to."))?;
     let config = Config::load(&arguments.place.overrides())?.config;
     let source = config.store.store_config();
-    if source == target {
+    if source.is_same_place(&target) {
         return Err(Failure::usage("the target is the store itself", "Name another one with --to."));
     }
     if ControlClient::connect(&config.store.data_dir).await?.is_some() {

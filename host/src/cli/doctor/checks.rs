@@ -5,12 +5,7 @@ use std::{fs, io::ErrorKind, net::SocketAddr, os::unix::fs::PermissionsExt, path
 use tokio::{net::TcpListener, process::Command};
 
 use super::Finding;
-use crate::{
-    chain::chain,
-    cli::Failure,
-    clock::Clock,
-    store::{Store, StoreConfig},
-};
+use crate::{chain::chain, cli::Failure, clock::Clock, config::StoreSection, store::Store};
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -84,13 +79,13 @@ pub(super) async fn port(address: SocketAddr) -> Finding {
 }
 
 /// Compares everything derived in the database with its documents.
-pub(super) async fn database(folder: &Path) -> Finding {
+pub(super) async fn database(section: &StoreSection) -> Finding {
     let check = "database";
     // Opening would make one.
-    if !has_database(folder) {
+    if section.mongodb_uri.is_none() && !has_database(&section.data_dir) {
         return Finding::good(check, "there is none yet");
     }
-    let store = match Store::open(StoreConfig::embedded(folder), Clock::system()).await {
+    let store = match Store::open(section.store_config(), Clock::system()).await {
         Ok(store) => store,
         Err(error) => {
             let found = chain(&error);
@@ -146,6 +141,7 @@ pub(super) fn grants(file: &Path) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::{super::Verdict, *};
+    use crate::store::StoreConfig;
 
     #[test]
     fn a_data_directory_is_judged_by_what_can_be_done_with_it() {
@@ -174,11 +170,12 @@ mod tests {
     #[tokio::test]
     async fn a_database_is_checked_when_there_is_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(database(folder.path()).await.found, "there is none yet");
+        let section = StoreSection { data_dir: folder.path().to_owned(), ..StoreSection::default() };
+        assert_eq!(database(&section).await.found, "there is none yet");
         let store = Store::open(StoreConfig::embedded(folder.path()), Clock::system()).await.unwrap();
-        assert_eq!(database(folder.path()).await.verdict, Verdict::Bad);
+        assert_eq!(database(&section).await.verdict, Verdict::Bad);
         store.close().await;
-        let finding = database(folder.path()).await;
+        let finding = database(&section).await;
         assert_eq!((finding.verdict, finding.found.as_str()), (Verdict::Good, "complete and consistent"));
     }
 

@@ -1,0 +1,166 @@
+//! Parameters of an operation: what the route declares, and what every such route takes.
+
+use serde_json::{Value, json};
+use store_model::FieldKind;
+
+use crate::plugin::{
+    Generation, Lookup,
+    descriptor::{ListDeclaration, Location, Route},
+};
+
+pub(super) fn of(route: &Route, generation: &Generation) -> Vec<Value> {
+    let mut parameters: Vec<Value> = route
+        .params
+        .iter()
+        .map(|param| {
+            let place = match param.location {
+                Location::Path => "path",
+                Location::Query => "query",
+                Location::Header => "header",
+            };
+            let description = if param.description.is_empty() {
+                default_description(&param.name)
+            } else {
+                &param.description
+            };
+            json!({
+                "name": param.name,
+                "in": place,
+                "required": param.required || param.location == Location::Path,
+                "description": description,
+                "schema": param.schema,
+            })
+        })
+        .collect();
+    // Looked up as a request would be, so that what is documented is what is checked.
+    let entry = match generation.lookup(&route.method, &route.path) {
+        Lookup::Found { entry, .. } => Some(entry),
+        _ => None,
+    };
+    if let Some(list) = &route.list {
+        let kind = |path: &String| entry.as_ref().and_then(|entry| entry.list_fields.get(path).copied());
+        list_parameters(list, &kind, &mut parameters);
+    }
+    if let Some(members) = entry.as_ref().and_then(|entry| entry.members.as_ref()) {
+        let names: Vec<String> = members.iter().map(|name| format!("`{name}`")).collect();
+        let about =
+            format!("Leave all members out but these and the id, separated by commas: {}.", names.join(", "));
+        parameters.push(query("fields", &about, &json!({ "type": "string", "minLength": 1 })));
+    }
+    if route.method == "GET" {
+        parameters.push(header("If-None-Match", "An `ETag`: 304 when the representation is still the same."));
+    } else {
+        if route.method != "POST" {
+            parameters.push(header(
+                "If-Match",
+                "The `ETag` that was read: 412 when the resource has changed since.",
+            ));
+        }
+        if route.method != "PUT" {
+            let mut key = header(
+                "Idempotency-Key",
+                "Repeats of the request with this key get its answer, for 24 hours. Without an account, at least 128 bits.",
+            );
+            key["required"] = json!(route.idempotency_key_required);
+            key["schema"] =
+                json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
+            parameters.push(key);
+        }
+    }
+    parameters
+}
+
+fn default_description(name: &str) -> &str {
+    match name {
+        "id" => "The id of the resource.",
+        "slug" => "The slug of the resource.",
+        _ => "A part of the path.",
+    }
+}
+
+fn list_parameters(
+    list: &ListDeclaration,
+    kind: &dyn Fn(&String) -> Option<FieldKind>,
+    parameters: &mut Vec<Value>,
+) {
+    let number = |least: u32, most: u32, default: Option<u32>| {
+        let mut schema = json!({ "type": "integer", "minimum": least, "maximum": most });
+        if let Some(default) = default {
+            schema["default"] = json!(default);
+        }
+        schema
+    };
+    parameters.push(query("limit", "How many to show.", &number(1, 100, Some(20))));
+    parameters.push(query(
+        "offset",
+        "How many to skip. Not together with `cursor`.",
+        &number(0, 10_000, None),
+    ));
+    let text = json!({ "type": "string" });
+    parameters.push(query(
+        "cursor",
+        "The `X-Next-Cursor` of the page before, with the same filter and sort.",
+        &text,
+    ));
+    let counts = json!({ "type": "string", "enum": ["exact", "none"], "default": "exact" });
+    parameters.push(query("count", "`none` leaves the total out.", &counts));
+    let mut sorts: Vec<String> = list.sorts.clone();
+    if !sorts.iter().any(|sort| sort == "id") {
+        sorts.push("id".to_owned());
+    }
+    let named: Vec<String> = sorts.iter().map(|path| format!("`{path}`")).collect();
+    let about =
+        format!("Fields separated by commas, `-` before one for descending order: {}.", named.join(", "));
+    parameters.push(query("sort", &about, &text));
+    if list.text {
+        let words = json!({ "type": "string", "maxLength": 200 });
+        parameters.push(query("q", "Full-text search: every word, the last one as a prefix.", &words));
+    }
+    for path in &list.filters {
+        let Some(kind) = kind(path) else { continue };
+        for (operator, about) in operators(kind) {
+            let name = match *operator {
+                "eq" => format!("filter[{path}]"),
+                operator => format!("filter[{path}][{operator}]"),
+            };
+            let schema = match *operator {
+                "in" => text.clone(),
+                _ => schema_of(kind),
+            };
+            parameters.push(query(&name, &format!("`{path}` {about}"), &schema));
+        }
+    }
+}
+
+/// The operators that are documented one by one; the others are alike.
+fn operators(kind: FieldKind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        FieldKind::Text => {
+            &[("eq", "is this."), ("in", "is one of these, separated by commas."), ("prefix", "begins so.")]
+        }
+        FieldKind::Integer | FieldKind::Timestamp => {
+            &[("eq", "is this."), ("gte", "is at least this."), ("lte", "is at most this.")]
+        }
+        FieldKind::Boolean => &[("eq", "is this.")],
+    }
+}
+
+fn schema_of(kind: FieldKind) -> Value {
+    match kind {
+        FieldKind::Text => json!({ "type": "string" }),
+        FieldKind::Integer => json!({ "type": "integer", "format": "int64" }),
+        FieldKind::Boolean => json!({ "type": "boolean" }),
+        FieldKind::Timestamp => json!({ "type": "string", "format": "date-time" }),
+    }
+}
+
+fn query(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
+}
+
+fn header(name: &str, description: &str) -> Value {
+    json!({
+        "name": name, "in": "header", "required": false, "description": description,
+        "schema": { "type": "string" }
+    })
+}
