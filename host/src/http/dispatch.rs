@@ -78,7 +78,9 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
         answered.response.body = shaped;
     }
     let status = answered.response.status;
-    if let Some(body) = dialect::deleted(&call.method, &call.headers, status, &subject) {
+    if body.original.is_empty()
+        && let Some(body) = dialect::deleted(&call.method, &call.headers, status, &subject)
+    {
         answered.response.status = 200;
         answered.response.body = body;
     }
