@@ -182,10 +182,14 @@ fn a_backup_replaces_no_file_unless_it_is_told_to() {
 }
 
 /// A host whose backup begins and does not go on.
-struct Stuck;
+#[derive(Default)]
+struct Stuck {
+    asked: AtomicBool,
+}
 
 impl ControlHandlers for Stuck {
     async fn backup(&self) -> Result<Chunks, Refused> {
+        self.asked.store(true, Ordering::SeqCst);
         let header = Bytes::from(
             "{\"waresBackup\":{\"format\":1,\"version\":\"0\",\"createdAt\":\"\",\"collections\":1,\"documents\":1}}\n",
         );
@@ -216,12 +220,14 @@ async fn a_backup_that_is_stopped_leaves_no_file() {
     fs::create_dir(&folder).unwrap();
     let files = || fs::read_dir(&folder).unwrap().count();
     for host_stops in [false, true] {
-        let server = ControlServer::bind(place.data_dir(), Arc::new(Stuck)).unwrap();
+        let host = Arc::new(Stuck::default());
+        let server = ControlServer::bind(place.data_dir(), host.clone()).unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let mut stop = Some(stop);
         let serving = tokio::spawn(server.serve(async move { drop(stopped.await) }));
         let backup = place.command(&["db", "backup", "backups/shop.ndjson"]).spawn().unwrap();
-        eventually("the backup begins", async || files() == 1).await;
+        // The command may have its file before it has asked the host.
+        eventually("the backup begins", async || files() == 1 && host.asked.load(Ordering::SeqCst)).await;
         assert!(!folder.join("shop.ndjson").exists());
         if host_stops {
             drop(stop.take());
