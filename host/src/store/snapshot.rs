@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use super::error::{ReadError, Unavailable};
 
 /// About this many bytes of documents are in a batch. One document may be larger.
-pub(super) const BATCH_BYTES: usize = 512 * 1024;
+const BATCH_BYTES: usize = 512 * 1024;
 /// At most this many documents are in a batch.
-pub(super) const BATCH_DOCUMENTS: usize = 1000;
+const BATCH_DOCUMENTS: usize = 1000;
 /// Batches that wait for the reader.
 pub(super) const BATCHES: usize = 2;
 /// How long a batch waits for the reader before the snapshot is given up: what it holds grows with every commit.
@@ -40,6 +40,26 @@ pub struct SnapshotCollection {
 pub struct SnapshotBatch {
     pub collection: Arc<CollectionSchema>,
     pub documents: Vec<Document>,
+}
+
+/// Documents that gather for a batch.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    documents: Vec<Document>,
+    bytes: usize,
+}
+
+impl Gathered {
+    pub(super) fn add(&mut self, document: Document) {
+        self.bytes += document.json.len();
+        self.documents.push(document);
+    }
+
+    /// The documents, when they are enough for a batch or the last ones.
+    pub(super) fn batch(&mut self, last: bool) -> Option<Vec<Document>> {
+        let enough = self.bytes >= BATCH_BYTES || self.documents.len() >= BATCH_DOCUMENTS;
+        (enough || last && !self.documents.is_empty()).then(|| std::mem::take(self).documents)
+    }
 }
 
 impl Snapshot {

@@ -6,9 +6,8 @@ use mongodb::{
     ClientSession,
     bson::{RawDocumentBuf, doc},
 };
-use store_model::Document;
 use tokio::{
-    sync::mpsc::{self, error::SendTimeoutError},
+    sync::mpsc,
     time::{sleep, timeout},
 };
 
@@ -23,10 +22,10 @@ use super::{
 };
 use crate::store::{
     error::{ReadError, Unavailable},
-    snapshot::{BATCH_BYTES, BATCH_DOCUMENTS, BATCHES, STALL, Snapshot, SnapshotBatch, SnapshotCollection},
+    snapshot::{BATCHES, Gathered, STALL, Snapshot, SnapshotBatch, SnapshotCollection},
 };
 
-/// How long counting a collection, or taking it away, may take.
+/// How long counting all collections, or taking one away, may take.
 const WHOLE: Duration = Duration::from_secs(60);
 
 /// A moment, and the tables that there were.
@@ -42,12 +41,16 @@ impl Mongo {
         if self.committer.is_closed() {
             return Err(Unavailable::Closed.into());
         }
-        let Moment { session, tables, counted } = loop {
-            match self.moment().await {
-                Err(fault) if fault.is_early() => sleep(PAUSE).await,
-                moment => break moment?,
+        let beginning = async {
+            loop {
+                match self.moment().await {
+                    Err(fault) if fault.is_early() => sleep(PAUSE).await,
+                    moment => return moment,
+                }
             }
         };
+        let begun = timeout(WHOLE, beginning).await.unwrap_or(Err(Fault::Late));
+        let Moment { session, tables, counted } = begun?;
         let (batches, receiver) = mpsc::channel(BATCHES);
         let reading = Reading { committer: self.committer.clone(), session, batches };
         tokio::spawn(reading.run(tables));
@@ -141,29 +144,18 @@ impl Reading {
             .sort(doc! { "_id": 1 })
             .session(&mut self.session);
         let mut found = timeout(PATIENCE, async { find.await }).await.map_err(late)??;
-        let mut batch: Vec<Document> = Vec::new();
-        let mut bytes = 0;
+        let mut gathered = Gathered::default();
         loop {
             let more = timeout(PATIENCE, found.advance(&mut self.session)).await.map_err(late)??;
             if more {
-                let document = document(found.current())?;
-                bytes += document.json.len();
-                batch.push(document);
+                gathered.add(document(found.current())?);
             }
-            let full = bytes >= BATCH_BYTES || batch.len() >= BATCH_DOCUMENTS;
-            if full || !more && !batch.is_empty() {
+            if let Some(documents) = gathered.batch(!more) {
                 if self.committer.is_closed() {
                     return Err(Ended::Closed);
                 }
-                bytes = 0;
-                let documents = std::mem::take(&mut batch);
                 let next = SnapshotBatch { collection: table.schema.clone(), documents };
-                match self.batches.send_timeout(Ok(next), STALL).await {
-                    Ok(()) => {}
-                    Err(SendTimeoutError::Timeout(_) | SendTimeoutError::Closed(_)) => {
-                        return Err(Ended::Gone);
-                    }
-                }
+                self.batches.send_timeout(Ok(next), STALL).await.map_err(|_| Ended::Gone)?;
             }
             if !more {
                 return Ok(());

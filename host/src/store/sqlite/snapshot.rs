@@ -5,7 +5,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use rusqlite::Connection;
-use store_model::Document;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::store::{
     error::{ReadError, Unavailable},
-    snapshot::{BATCH_BYTES, BATCH_DOCUMENTS, BATCHES, STALL, Snapshot, SnapshotBatch, SnapshotCollection},
+    snapshot::{BATCHES, Gathered, STALL, Snapshot, SnapshotBatch, SnapshotCollection},
 };
 
 /// Begins the transaction, and goes on reading on a thread of its own, on a connection of its own.
@@ -89,23 +88,17 @@ impl Sender {
         let sql = format!("SELECT id, version, body FROM {} ORDER BY id", table.name);
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
-        let mut batch: Vec<Document> = Vec::new();
-        let mut bytes = 0;
+        let mut gathered = Gathered::default();
         loop {
             let row = rows.next()?;
             let more = row.is_some();
             if let Some(row) = row {
-                let document = document(row.get(0)?, row.get(1)?, row.get(2)?);
-                bytes += document.json.len();
-                batch.push(document);
+                gathered.add(document(row.get(0)?, row.get(1)?, row.get(2)?));
             }
-            let full = bytes >= BATCH_BYTES || batch.len() >= BATCH_DOCUMENTS;
-            if full || !more && !batch.is_empty() {
+            if let Some(documents) = gathered.batch(!more) {
                 if self.readers.is_closed() {
                     return Err(Ended::Closed);
                 }
-                let documents = std::mem::take(&mut batch);
-                bytes = 0;
                 self.send(Ok(SnapshotBatch { collection: table.schema.clone(), documents }))?;
             }
             if !more {
