@@ -40,9 +40,11 @@ pub fn built(folder: &str, name: &str) -> PathBuf {
 
 /// Where cargo builds.
 pub fn target_dir() -> PathBuf {
-    // The test binary lies in target/<profile>/deps.
+    // A test binary lies in target/<profile>/deps, the bench above it.
     let binary = std::env::current_exe().unwrap();
-    binary.ancestors().nth(3).unwrap().to_owned()
+    let folder = binary.parent().unwrap();
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
+    profile.parent().unwrap().to_owned()
 }
 
 /// Gives a data directory the compiled plugins of all tests: compiling them anew would take most of a test's time.

@@ -90,6 +90,14 @@ pub(super) fn parse(
             return Err(invalid(&name, "The parameter is given twice."));
         }
         match name.as_str() {
+            // Also where another dialect says it.
+            "limit" | "offset" | "cursor" | "count" | "sort" if fields.declaration.unpaged => {
+                return Err(ApiError::parameter(
+                    "unknown_parameter",
+                    &name,
+                    "There is no paging and no order.",
+                ));
+            }
             "limit" => list.limit = number(&name, &value, 1, LIMIT_MAX)?,
             "offset" => list.offset = number(&name, &value, 0, OFFSET_MAX)?,
             "cursor" => list.cursor = Some(value.clone()),
@@ -236,6 +244,7 @@ mod tests {
             filters: vec!["name".to_owned(), "rank".to_owned(), "on".to_owned(), "at".to_owned()],
             sorts: vec!["name".to_owned(), "rank".to_owned()],
             text: true,
+            unpaged: false,
         };
         let kinds = BTreeMap::from([
             ("name".to_owned(), FieldKind::Text),

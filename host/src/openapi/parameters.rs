@@ -78,11 +78,7 @@ fn default_description(name: &str) -> &str {
     }
 }
 
-fn list_parameters(
-    list: &ListDeclaration,
-    kind: &dyn Fn(&String) -> Option<FieldKind>,
-    parameters: &mut Vec<Value>,
-) {
+fn paging_parameters(list: &ListDeclaration, text: &Value, parameters: &mut Vec<Value>) {
     let number = |least: u32, most: u32, default: Option<u32>| {
         let mut schema = json!({ "type": "integer", "minimum": least, "maximum": most });
         if let Some(default) = default {
@@ -96,11 +92,10 @@ fn list_parameters(
         "How many to skip. Not together with `cursor`.",
         &number(0, 10_000, None),
     ));
-    let text = json!({ "type": "string" });
     parameters.push(query(
         "cursor",
         "The `X-Next-Cursor` of the page before, with the same filter and sort.",
-        &text,
+        text,
     ));
     let counts = json!({ "type": "string", "enum": ["exact", "none"], "default": "exact" });
     parameters.push(query("count", "`none` leaves the total out.", &counts));
@@ -111,7 +106,18 @@ fn list_parameters(
     let named: Vec<String> = sorts.iter().map(|path| format!("`{path}`")).collect();
     let about =
         format!("Fields separated by commas, `-` before one for descending order: {}.", named.join(", "));
-    parameters.push(query("sort", &about, &text));
+    parameters.push(query("sort", &about, text));
+}
+
+fn list_parameters(
+    list: &ListDeclaration,
+    kind: &dyn Fn(&String) -> Option<FieldKind>,
+    parameters: &mut Vec<Value>,
+) {
+    let text = json!({ "type": "string" });
+    if !list.unpaged {
+        paging_parameters(list, &text, parameters);
+    }
     if list.text {
         let words = json!({ "type": "string", "maxLength": 200 });
         parameters.push(query("q", "Full-text search: every word, the last one as a prefix.", &words));
