@@ -7,6 +7,7 @@ mod bulk;
 mod categories;
 mod conditional;
 mod expand;
+mod facets;
 mod idempotency;
 mod inventory;
 mod lists;

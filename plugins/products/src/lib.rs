@@ -9,6 +9,7 @@ mod bulk;
 mod categories;
 mod examples;
 mod expand;
+mod facets;
 mod handlers;
 pub mod model;
 mod prices;
@@ -68,8 +69,10 @@ impl Plugin for Products {
 
     fn collections() -> Vec<Collection> {
         let products = Collection::new("products", "prod")
-            // In lists it stands for the place of the currency; no document has it.
+            // In lists they stand for other places; no document has them.
             .field(prices::PRICE, FieldKind::Integer, Access::Scan)
+            .multi_field(prices::OPTION, FieldKind::Text, Access::Scan)
+            .multi_field(prices::OPTIONS, FieldKind::Text, Access::Index)
             .field(prices::CHANGES_AT, FieldKind::Timestamp, Access::Index)
             .field(prices::CURRENCIES, FieldKind::Text, Access::Index)
             .index(&["status", prices::SLOTS[0]]);

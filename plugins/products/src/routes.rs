@@ -4,7 +4,10 @@ use plugin_sdk::{Router, bulk::BulkResults, json, router::Route};
 
 use crate::{
     bulk,
-    examples::{bulk_input, bulk_results, product, product_input, variant, variant_input},
+    examples::{
+        bulk_input, bulk_results, facets as example_facets, product, product_input, variant, variant_input,
+    },
+    facets::{self, ProductFacets},
     handlers,
     model::{Product, ProductInput, ProductVariantInput, Variant},
     variants,
@@ -23,6 +26,7 @@ const FILTERS: &[&str] = &[
     "variants.barcode",
     "taxClass",
     "price",
+    "option",
     "version",
     "createdAt",
     "updatedAt",
@@ -63,6 +67,31 @@ pub(crate) fn products(router: &mut Router) {
         .returns::<Vec<Product>>(200, "A page of products.")
         .example(|| json!([product()]))
         .errors(&["cursor_mismatch", "invalid_parameter", "unavailable"])
+        .cacheable();
+    in_currency(router.get("/products/facets", "listProductFacets", facets::list))
+        .summary("Count products by category, price and option")
+        .description(
+            "Of the products that the list would show with the same filters: how many are in each category, have each value \
+             of an option, a tag, a status or a tax class, or a price in each range. Categories count the products that are \
+             in them directly. A product counts once for each value that one of its variants has. To narrow a list down to a \
+             value, filter by it: `category=…`, `filter[option][eq]=Color.Red`, `filter[price][gte]=1000`.",
+        )
+        .public()
+        .required_query_param::<String>(
+            "facets",
+            "What to count by, separated by commas, at most 20: `category`, `price`, `tags`, `status`, `taxClass`, and \
+             `option.` with the name of an option, such as `option.Color`.",
+        )
+        .query_param::<String>(
+            "priceBounds",
+            "Where the ranges of prices end, in minor units and separated by commas. Without it they end at 1, 2 and 5 \
+             times every power of ten.",
+        )
+        .query_param::<String>("category", "Id or slug of a category: only products in it or in a category below it.")
+        .unpaged_list("products", FILTERS, true)
+        .returns::<ProductFacets>(200, "The counts.")
+        .example(example_facets)
+        .errors(&["invalid_parameter", "unavailable"])
         .cacheable();
     in_currency(router.get("/products/{id}", "getProduct", handlers::read))
         .summary("Read a product")

@@ -32,6 +32,7 @@ const ROWS: &[Row] = &[
     row("GET /products", None, 200, Access::Public),
     row("POST /products", Some(new_product), 201, Access::Catalogue),
     row("POST /products/bulk", Some(nothing_much), 200, Access::Catalogue),
+    row("GET /products/facets", None, 200, Access::Public),
     row("GET /products/{id}", None, 200, Access::Public),
     row("PUT /products/{id}", Some(new_product), 200, Access::Catalogue),
     row("PATCH /products/{id}", Some(|_| json!({"description": "x"})), 200, Access::Catalogue),
@@ -146,6 +147,7 @@ async fn call(admin: &Client, client: &Client, row: &Row, number: u32) -> platfo
         stock(admin, &sku, 1).await.expect(200);
     }
     let path = template
+        .replace("/facets", "/facets?facets=price")
         .replace("{id}", id(&subject))
         .replace("{slug}", subject["slug"].as_str().unwrap())
         .replace("{sku}", &sku)
