@@ -88,7 +88,7 @@ pub struct TestHost {
     served: JoinHandle<()>,
     data: TempDir,
     /// Goes away with the host.
-    _database: Option<Arc<TestDatabase>>,
+    database: Option<Arc<TestDatabase>>,
 }
 
 /// The grants of the shipped plugins.
@@ -196,7 +196,7 @@ impl TestHostBuilder {
             stop: Some(stop),
             served,
             data,
-            _database: database,
+            database,
         }
     }
 }
@@ -210,6 +210,12 @@ impl TestHost {
     /// The same on MongoDB.
     pub async fn shop_on_mongodb() -> Self {
         TestHostBuilder::shop().on_mongodb().start().await
+    }
+
+    /// Describes another host on the same backend: one without plugins.
+    pub fn another(&self) -> TestHostBuilder {
+        let builder = TestHostBuilder::empty();
+        if self.database.is_some() { builder.on_mongodb() } else { builder }
     }
 
     pub fn origin(&self) -> &str {

@@ -94,9 +94,13 @@ fn adjustment(number: u32) -> Value {
     json!({"sku": format!("OLD-{number}"), "delta": 1, "reason": "received"})
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_route_has_a_row_and_answers_each_role_as_it_says() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    every_route_has_a_row_and_answers_each_role_as_it_says,
+    a_token_that_is_not_good_is_refused_also_where_none_is_needed,
+);
+
+async fn every_route_has_a_row_and_answers_each_role_as_it_says(mut host: TestHost) {
     let mut loaded = Vec::new();
     for plugin in host.app.plugins_report()["plugins"].as_array().unwrap() {
         loaded.extend(plugin["routes"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()));
@@ -162,9 +166,7 @@ async fn call(admin: &Client, client: &Client, row: &Row, number: u32) -> platfo
     client.send(draft).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_not_good_is_refused_also_where_none_is_needed() {
-    let mut host = TestHost::shop().await;
+async fn a_token_that_is_not_good_is_refused_also_where_none_is_needed(mut host: TestHost) {
     let admin = host.admin().await;
     let good = host.staff("second@example.com", &["superadmin"]).await;
     let (signed, signature) = good.rsplit_once('.').unwrap();
