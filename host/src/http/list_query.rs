@@ -206,7 +206,7 @@ fn scalar(name: &str, text: &str, kind: FieldKind) -> Result<Scalar, ApiError> {
 
 fn sort(name: &str, value: &str, fields: &ListFields<'_>) -> Result<Vec<SortKey>, ApiError> {
     let mut keys: Vec<SortKey> = Vec::new();
-    for part in value.split(',').filter(|part| !part.is_empty()) {
+    for part in value.split(',').filter(|_| !value.is_empty()) {
         let (path, direction) = match part.strip_prefix('-') {
             Some(path) => (path, Direction::Descending),
             None => (part, Direction::Ascending),
@@ -349,6 +349,7 @@ mod tests {
             (("filter[on]", "1"), "invalid_parameter"),
             (("filter[or][x][name][eq]", "1"), "invalid_parameter"),
             (("sort", "on"), "unknown_sort"),
+            (("sort", "name,"), "unknown_sort"),
             (("sort", "name,-name"), "invalid_parameter"),
             (("limit", "0"), "invalid_parameter"),
             (("limit", "101"), "invalid_parameter"),

@@ -9,7 +9,7 @@ use crate::{
     },
     facets::{self, ProductFacets},
     handlers,
-    model::{Product, ProductInput, ProductVariantInput, Variant},
+    model::{CurrencyCode, Expandable, Product, ProductInput, ProductVariantInput, Variant},
     variants,
 };
 
@@ -58,7 +58,7 @@ pub(crate) fn products(router: &mut Router) {
              by itself gets a new version when a list next looks at prices.",
         )
         .public()
-        .query_param::<String>("expand", "`categories` adds the categories as objects.")
+        .query_param::<Expandable>("expand", "`categories` adds the categories as objects.")
         .query_param::<String>(
             "category",
             "Id or slug of a category: only products in it or in a category below it. An unknown one has none.",
@@ -97,7 +97,7 @@ pub(crate) fn products(router: &mut Router) {
         .summary("Read a product")
         .description("Callers without `products:read` see active products only.")
         .public()
-        .query_param::<String>("expand", "`categories` adds the categories as objects.")
+        .query_param::<Expandable>("expand", "`categories` adds the categories as objects.")
         .path_param("id", "The product's id.")
         .returns::<Product>(200, "The product.")
         .example(product)
@@ -107,7 +107,7 @@ pub(crate) fn products(router: &mut Router) {
         .summary("Read a product by its slug")
         .description("Callers without `products:read` see active products only.")
         .public()
-        .query_param::<String>("expand", "`categories` adds the categories as objects.")
+        .query_param::<Expandable>("expand", "`categories` adds the categories as objects.")
         .path_param("slug", "The product's slug.")
         .returns::<Product>(200, "The product.")
         .example(product)
@@ -246,7 +246,7 @@ pub(crate) fn variants(router: &mut Router) {
 }
 
 fn in_currency(route: Route<'_>) -> Route<'_> {
-    route.query_param::<String>(
+    route.query_param::<CurrencyCode>(
         "currency",
         "ISO 4217 code: the currency of each variant's `price`. The shop's default when absent.",
     )
