@@ -93,6 +93,8 @@ impl Plugin for Products {
                 .multi_field("variants.id", FieldKind::Text, Access::Index)
                 .multi_field("variants.sku", FieldKind::Text, Access::Unique)
                 .multi_field("variants.barcode", FieldKind::Text, Access::Index)
+                // By this the host knows that products refer to media.
+                .multi_field("media.url", FieldKind::Text, Access::Index)
                 // What storefronts sort by, who see active products only.
                 .index(&["status", "name"])
                 .index(&["status", "createdAt"])
