@@ -21,6 +21,7 @@ use crate::{
     config::{Config, Environment},
     http::{self, ApiCall, InFlightKeys, Payload},
     identity::{Identity, IdentityError},
+    media::{self, Media, StorageError},
     openapi::{self, About, Documents},
     plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
     seed::{SystemApi, SystemApiError},
@@ -38,6 +39,7 @@ struct Inner {
     api_base: String,
     store: Store,
     identity: Identity,
+    media: Media,
     runtime: Arc<PluginRuntime>,
     plugins: Plugins,
     in_flight: InFlightKeys,
@@ -55,6 +57,8 @@ pub enum StartError {
     Collections(#[source] DeclareError),
     #[error("identity cannot be set up")]
     Identity(#[source] IdentityError),
+    #[error("media cannot be kept")]
+    Media(#[source] StorageError),
     #[error("the plugin engine does not start: {0}")]
     Engine(String),
     #[error("the cache of compiled plugins in {directory} cannot be used")]
@@ -84,8 +88,11 @@ impl App {
         let store = Store::open(config.store.store_config(), clock).await.map_err(StartError::Store)?;
         let mut collections = idempotency::host_collections();
         collections.extend(plugin::host_collections());
+        collections.extend(media::host_collections());
         store.collections_declare_host(collections).await.map_err(StartError::Collections)?;
         let identity = Identity::open(store.clone(), &config.auth).await.map_err(StartError::Identity)?;
+        let media = Media::open(store.clone(), &config.media, &config.store.data_dir.join("media"))
+            .map_err(StartError::Media)?;
         let runtime = PluginRuntime::new(&config.plugins, store.clone())
             .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
@@ -104,6 +111,7 @@ impl App {
                 config,
                 store,
                 identity,
+                media,
                 runtime,
                 plugins,
                 in_flight: InFlightKeys::default(),
@@ -216,6 +224,25 @@ impl App {
         ]
     }
 
+    /// One round of what the host does every ten minutes and at its start: deletes what has expired.
+    pub async fn housekeep(&self) {
+        match idempotency::purge(self.store()).await {
+            Ok(0) => {}
+            Ok(purged) => tracing::debug!("Deleted {purged} expired idempotency records"),
+            Err(error) => tracing::warn!(cause = %chain(&error), "Expired records were not deleted"),
+        }
+        self.collect_media().await;
+    }
+
+    /// Takes files of media away that no document names any more.
+    pub(crate) async fn collect_media(&self) {
+        match self.media().collect().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!("Deleted {removed} files of media"),
+            Err(error) => tracing::warn!(cause = %chain(&error), "Files of media were not deleted"),
+        }
+    }
+
     pub fn config(&self) -> &Config {
         &self.inner.config
     }
@@ -231,6 +258,10 @@ impl App {
 
     pub fn identity(&self) -> &Identity {
         &self.inner.identity
+    }
+
+    pub fn media(&self) -> &Media {
+        &self.inner.media
     }
 
     pub fn plugins(&self) -> &Plugins {
@@ -249,17 +280,13 @@ impl App {
 /// How often what has expired is deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
-/// Deletes what has expired, as long as the application lives.
+/// Does what falls due, as long as the application lives.
 async fn housekeeping(inner: Weak<Inner>) {
     let mut rounds = tokio::time::interval(HOUSEKEEPING);
     loop {
         rounds.tick().await;
         let Some(inner) = inner.upgrade() else { return };
-        match idempotency::purge(&inner.store).await {
-            Ok(0) => {}
-            Ok(purged) => tracing::debug!("Deleted {purged} expired idempotency records"),
-            Err(error) => tracing::warn!(cause = %chain(&error), "Expired records were not deleted"),
-        }
+        App { inner }.housekeep().await;
     }
 }
 

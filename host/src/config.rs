@@ -13,6 +13,7 @@ mod auth;
 mod error;
 mod layers;
 mod load;
+mod media;
 mod payment;
 mod plugins;
 mod secret;
@@ -29,6 +30,7 @@ pub use auth::AuthConfig;
 pub use error::ConfigError;
 pub use layers::Source;
 pub use load::{Loaded, Overrides, Setting};
+pub use media::MediaConfig;
 pub use payment::PaymentConfig;
 pub use plugins::{BreakerConfig, LimitsConfig, PluginsConfig};
 pub use server::ServerConfig;
@@ -46,6 +48,7 @@ pub struct Config {
     pub store: StoreSection,
     pub plugins: PluginsConfig,
     pub auth: AuthConfig,
+    pub media: MediaConfig,
     pub payment: PaymentConfig,
     pub telemetry: TelemetryConfig,
 }
@@ -88,6 +91,7 @@ impl Config {
         self.store.check()?;
         self.plugins.check()?;
         self.auth.check()?;
+        self.media.check()?;
         self.telemetry.check()
     }
 }
