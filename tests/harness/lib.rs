@@ -4,6 +4,7 @@
 pub mod backup;
 pub mod client;
 pub mod host;
+pub mod images;
 pub mod packages;
 pub mod plugin;
 pub mod process;

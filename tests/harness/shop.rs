@@ -50,7 +50,7 @@ pub fn id(resource: &Value) -> &str {
 }
 
 /// Every collection that a request may write to.
-const COLLECTIONS: [&str; 10] = [
+const COLLECTIONS: [&str; 12] = [
     "products",
     "categories",
     "category_tree",
@@ -60,6 +60,8 @@ const COLLECTIONS: [&str; 10] = [
     "_audit",
     "_events",
     "_idempotency",
+    "_jobs",
+    "_media",
     "_plugin_sets",
 ];
 

@@ -41,6 +41,7 @@ mod idempotency;
 mod injection;
 mod inventory;
 mod lists;
+mod media;
 mod prices;
 mod products;
 mod too_much;

@@ -7,6 +7,7 @@ use crate::{
     app::App,
     identity::{self, AccountKind, Audience, Principal},
     plugin::{Caller, CallerKind, descriptor::AccessRule},
+    store::Actor,
 };
 
 /// Who calls. A token that is given must be good, also where none is needed.
@@ -27,6 +28,12 @@ pub(super) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Calle
     // The storefront's flow comes with customers' accounts; until then every token is for staff.
     let principal = app.identity().authenticate(token, Audience::Admin).await?;
     Ok(caller_of(principal))
+}
+
+/// Who is named in the audit log for a change: staff and service accounts are.
+pub(super) fn actor(caller: &Caller) -> Option<Actor> {
+    let audited = matches!(caller.kind, CallerKind::Admin | CallerKind::Service);
+    audited.then(|| Actor { kind: caller.kind.as_str().to_owned(), id: caller.subject.clone() })
 }
 
 fn caller_of(principal: Principal) -> Caller {

@@ -183,7 +183,5 @@ async fn answer(
 
 /// Staff and service accounts' changes are audited.
 fn audited(entry: &RouteEntry, caller: &Caller) -> Option<Actor> {
-    let audits =
-        matches!(caller.kind, CallerKind::Admin | CallerKind::Service) && entry.route.method != "GET";
-    audits.then(|| Actor { kind: caller.kind.as_str().to_owned(), id: caller.subject.clone() })
+    if entry.route.method == "GET" { None } else { access::actor(caller) }
 }

@@ -46,10 +46,24 @@ pub(super) fn key(
     body: &[u8],
     caller: &Caller,
 ) -> Result<Option<IdempotencyKey>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     if !entry.route.takes_idempotency_key() {
         return Ok(None);
     }
+    given(app, headers, &format!("{} {full_path}", entry.route.method), body, caller)
+}
+
+/// The same where the method takes a key. `request` is the method and the full path.
+///
+/// # Errors
+/// `invalid_parameter` for a key that cannot be one.
+pub(super) fn given(
+    app: &App,
+    headers: &HeaderMap,
+    request: &str,
+    body: &[u8],
+    caller: &Caller,
+) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let invalid = |message: &str| ApiError::parameter("invalid_parameter", "Idempotency-Key", message);
     let text = value.to_str().unwrap_or_default();
     if text.is_empty() || text.len() > KEY_CHARS || !text.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
@@ -58,12 +72,8 @@ pub(super) fn key(
     if caller.kind == CallerKind::Anonymous && text.len() < ANONYMOUS_KEY_CHARS {
         return Err(invalid("Without an account a key has at least 128 bits, such as a random UUID."));
     }
-    let scope = format!(
-        "{}:{} {} {full_path}",
-        caller.kind.as_str(),
-        caller.subject.as_deref().unwrap_or_default(),
-        entry.route.method
-    );
+    let scope =
+        format!("{}:{} {request}", caller.kind.as_str(), caller.subject.as_deref().unwrap_or_default());
     Ok(Some(IdempotencyKey::new(&scope, text, body, app.store().clock().now_ms())))
 }
 

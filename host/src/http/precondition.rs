@@ -18,6 +18,11 @@ impl Etag {
         })
     }
 
+    /// The tag of a representation whose hash is known.
+    pub(super) fn of_hash(version: u64, hash: &str) -> Self {
+        Self(format!("\"{version}-{}\"", hash.get(..16).unwrap_or(hash)))
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

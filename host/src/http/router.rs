@@ -40,7 +40,10 @@ pub(super) const HOST_PATHS: &[&str] =
 /// All routes of the host.
 pub(crate) fn router(app: App) -> Router {
     let base = app.api_base().to_owned();
-    let own = Router::new().route("/auth/admin/login", post(api::auth::login_admin));
+    let own = Router::new()
+        .route("/auth/admin/login", post(api::auth::login_admin))
+        .route("/media", post(api::media::create))
+        .route("/media/{id}", get(api::media::content).delete(api::media::delete));
     Router::new()
         .nest(&base, own)
         .route("/livez", get(health::live))

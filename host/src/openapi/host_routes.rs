@@ -1,5 +1,7 @@
 //! The host's own operations below the API base.
 
+mod media;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -16,6 +18,7 @@ pub(super) fn add(
     schemas.insert("Login".to_owned(), login());
     schemas.insert("Account".to_owned(), account());
     paths.entry("/auth/admin/login".to_owned()).or_default().insert("post".to_owned(), login_admin());
+    media::add(paths, schemas, tags);
 }
 
 fn login_admin() -> Value {

@@ -19,6 +19,26 @@ const BOUNDS_MAX: usize = 100;
 /// Names of facets that are fields.
 const FIELDS: [&str; 3] = ["status", "tags", "taxClass"];
 
+/// The names of facets in a query.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct FacetNames(
+    #[expect(dead_code, reason = "only described")]
+    #[schemars(regex(
+        pattern = r"^(category|price|status|tags|taxClass|option\.[^.,]+)(,(category|price|status|tags|taxClass|option\.[^.,]+)){0,19}$"
+    ))]
+    String,
+);
+
+/// The ends of ranges of prices in a query: whole numbers in ascending order, which no pattern can say.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct PriceBounds(
+    #[expect(dead_code, reason = "only described")]
+    #[schemars(regex(pattern = r"^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15}){0,99}$"))]
+    String,
+);
+
 /// How the products that match are distributed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ProductFacets {

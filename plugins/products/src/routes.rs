@@ -7,7 +7,7 @@ use crate::{
     examples::{
         bulk_input, bulk_results, facets as example_facets, product, product_input, variant, variant_input,
     },
-    facets::{self, ProductFacets},
+    facets::{self, FacetNames, PriceBounds, ProductFacets},
     handlers,
     model::{CurrencyCode, Expandable, Product, ProductInput, ProductVariantInput, Variant},
     variants,
@@ -77,12 +77,12 @@ pub(crate) fn products(router: &mut Router) {
              value, filter by it: `category=…`, `filter[option][eq]=Color.Red`, `filter[price][gte]=1000`.",
         )
         .public()
-        .required_query_param::<String>(
+        .required_query_param::<FacetNames>(
             "facets",
             "What to count by, separated by commas, at most 20: `category`, `price`, `tags`, `status`, `taxClass`, and \
              `option.` with the name of an option, such as `option.Color`.",
         )
-        .query_param::<String>(
+        .query_param::<PriceBounds>(
             "priceBounds",
             "Where the ranges of prices end, in minor units and separated by commas. Without it they end at 1, 2 and 5 \
              times every power of ten.",
