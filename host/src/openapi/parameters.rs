@@ -57,14 +57,7 @@ pub(super) fn of(route: &Route, generation: &Generation) -> Vec<Value> {
         parameters.push(header("If-None-Match", "An `ETag`: 304 when the representation is still the same."));
     } else {
         if route.method != "POST" {
-            let mut tag =
-                header("If-Match", "The `ETag` that was read: 412 when the resource has changed since.");
-            tag["schema"]["pattern"] = json!(IF_MATCH);
-            tag["examples"] = json!({
-                "version": { "summary": "This version.", "value": "\"7\"" },
-                "any": { "summary": "Any version, as without the header.", "value": "*" }
-            });
-            parameters.push(tag);
+            parameters.push(if_match());
         }
         if route.method != "PUT" {
             let mut key = header(
@@ -78,6 +71,17 @@ pub(super) fn of(route: &Route, generation: &Generation) -> Vec<Value> {
         }
     }
     parameters
+}
+
+/// The header that says which version a change is about.
+pub(super) fn if_match() -> Value {
+    let mut tag = header("If-Match", "The `ETag` that was read: 412 when the resource has changed since.");
+    tag["schema"]["pattern"] = json!(IF_MATCH);
+    tag["examples"] = json!({
+        "version": { "summary": "This version.", "value": "\"7\"" },
+        "any": { "summary": "Any version, as without the header.", "value": "*" }
+    });
+    tag
 }
 
 fn default_description(name: &str) -> &str {

@@ -84,6 +84,8 @@ impl Computed {
             }
         }
         let options = variants.iter().flat_map(|variant| variant.options);
+        // What cannot be looked up cannot be counted either.
+        let options = options.filter(|(name, value)| !name.contains('\0') && !value.contains('\0'));
         let options = options.map(|(name, value)| format!("{name}.{value}")).collect();
         Self { list_price, options, changes_at, currencies: marker(currencies) }
     }

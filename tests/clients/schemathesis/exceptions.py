@@ -30,10 +30,14 @@ PRODUCT = [
 ]
 CATEGORY = [r"^There is no category `"]
 
-# What names the members of `metadata` and `attributes` may have, at any depth. A schema that said so would be recursive,
-# and make a type that nobody can use of what is a plain object.
-for rules in (PRODUCT, CATEGORY):
-    rules.append(r"^a member name (contains|starts with) ")
+# What holds for any document, wherever it has a free member or a text.
+DOCUMENT = [
+    # The names of members of `metadata` and `attributes`, at any depth. A schema that said so would be recursive, and
+    # make a type that nobody can use of what is a plain object.
+    r"^a member name (contains|starts with) ",
+    # Of texts that are looked up. A pattern in each of them would hide what they are about.
+    r"^must be a text without NUL$",
+]
 
 # Sentences that may refuse what fits the schema, by operation.
 RULES = {
@@ -83,7 +87,7 @@ def refused_by_a_known_rule(case, response):
         case "invalid_parameter":
             return all_known(sentences(problem), PARAMETERS)
         case "validation_failed" | "amount_out_of_range":
-            return all_known(sentences(problem), RULES.get(operation, []))
+            return all_known(sentences(problem), DOCUMENT + RULES.get(operation, []))
     return False
 
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{problems, reference};
 use crate::media::ImageKind;
+use crate::openapi::parameters::if_match;
 
 const ID: &str = "med_01KDVDNA00AYC2V77BZXVV1FJZ";
 
@@ -68,8 +69,7 @@ fn create() -> Value {
         "multipart/form-data": {
             "schema": form,
             "example": { "file": "(the bytes of the image)", "alt": "An espresso cup, seen from above" }
-        },
-        "image/*": binary()
+        }
     });
     let created = json!({
         "description": "The image, and where it is.",
@@ -84,7 +84,8 @@ fn create() -> Value {
         "summary": "Upload an image",
         "description": "PNG, JPEG, GIF, WebP or AVIF, told by the content and not by the name; a type that is declared \
                         has to be the right one. SVG is refused, because it can hold scripts. The `url` of the answer \
-                        goes into the `media` of a product.\n\nNeeds the permission `products:write`.",
+                        goes into the `media` of a product. The bytes of an image alone, with its own content type, \
+                        are taken as well, and have no `alt`.\n\nNeeds the permission `products:write`.",
         "tags": ["media"],
         "security": [{ "bearerAuth": [] }],
         "parameters": [idempotency_key()],
@@ -167,14 +168,6 @@ fn idempotency_key() -> Value {
         "name": "Idempotency-Key", "in": "header", "required": false,
         "description": "Repeats of the request with this key get its answer, for 24 hours.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" }
-    })
-}
-
-fn if_match() -> Value {
-    json!({
-        "name": "If-Match", "in": "header", "required": false,
-        "description": "The `ETag` that was read: 412 when the resource has changed since.",
-        "schema": { "type": "string" }
     })
 }
 
