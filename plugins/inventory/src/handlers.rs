@@ -125,6 +125,14 @@ fn open(ctx: &Context<'_>, product: &str, id: &str, adjustment: &Adjustment) -> 
 
 /// The id of the product that has this SKU.
 fn product_of(ctx: &Context<'_>, sku: &str) -> Result<String> {
+    let unknown = || {
+        let message = format!("No product has the SKU `{sku}`.");
+        Problem::validation(vec![FieldError::invalid("/sku", message)])
+    };
+    // No text that is looked up holds NUL, so that the store takes none in a query.
+    if sku.contains('\0') {
+        return Err(unknown());
+    }
     // The shortest member, because only the id is wanted and it always comes.
     let query = Query {
         filter: Filter::eq("variants.sku", sku),
@@ -133,10 +141,7 @@ fn product_of(ctx: &Context<'_>, sku: &str) -> Result<String> {
         ..Query::default()
     };
     let product = ctx.find_raw(PRODUCTS, &query)?.documents.into_iter().next();
-    product.map(|product| product.id).ok_or_else(|| {
-        let message = format!("No product has the SKU `{sku}`.");
-        Problem::validation(vec![FieldError::invalid("/sku", message)])
-    })
+    product.map(|product| product.id).ok_or_else(unknown)
 }
 
 fn stored(ctx: &Context<'_>, sku: &str) -> Result<Option<Document>, StoreError> {

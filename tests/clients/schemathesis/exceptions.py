@@ -19,6 +19,7 @@ PRODUCT = [
     r"^The (option|SKU) `.*` occurs twice\.$",
     r"^`.*` is no variant of this product\.$",
     r"^`.*` is no option of the product\.$",
+    r"^`.*` is no value of `.*`\.$",
     r"^A value for `.*` is missing\.$",
     r"^The variants \d+ and \d+ have the same option values\.$",
     # The list of currencies is a standard of its own; the document has the form of a code.
@@ -27,8 +28,12 @@ PRODUCT = [
     r"^The end is after the start\.$",
     r"^Another price has the same currency, quantity, group and times\.$",
     r"^An active product has at least one variant\.$",
+    r"^A product has at most \d+ variants\.$",
 ]
-CATEGORY = [r"^There is no category `"]
+CATEGORY = [
+    r"^There is no category `",
+    r"^A tree has at most \d+ levels\.$",
+]
 
 # What holds for any document, wherever it has a free member or a text.
 DOCUMENT = [
@@ -54,6 +59,9 @@ RULES = {
         r"^No product has the SKU `",
         # A bound in the schema would make a plain `validation_failed` of what has a code of its own.
         r"^A delta is between ",
+        r"^There are \d+ on hand, and at most ",
+        # Reasons are words of the shop's own, but these two.
+        r"^`(shipped|restocked)` is for movements that orders make\.$",
     ],
 }
 
@@ -64,6 +72,8 @@ PARAMETERS = [
     # A pattern cannot say that no name is there twice.
     r"^At most 5 fields, each once\.$",
     r"^`.*` is no currency of ISO 4217\.$",
+    # Which currencies a shop lists by is its configuration.
+    r"^Lists are not filtered or sorted by prices in ",
     # So it is for every parameter; a pattern in each of them would hide what they are about.
     r"^The query string holds NUL\.$",
 ]

@@ -222,5 +222,11 @@ async fn a_body_is_no_query(mut host: TestHost) {
             assert_eq!(result["status"], 404, "{payload}: {results}");
         }
     }
+    // What no document can hold is nowhere either.
+    let adjustment = json!({"sku": "CUP\0", "delta": 1, "reason": "received"});
+    let draft =
+        admin.request(Method::POST, "/inventory/adjustments").header("idempotency-key", "injected-nul");
+    let refused = admin.send(draft.json(&adjustment)).await;
+    refused.expect_error_at(422, "validation_failed", "/sku", "validation_failed");
     assert_eq!(dump(&host).await, before, "nothing of it has changed anything");
 }
