@@ -30,6 +30,8 @@ pub struct ServerConfig {
     /// Origins whose scripts may call from a browser: `https://shop.example`, `http://localhost:*` for any port, `*`
     /// for every origin.
     pub cors_origins: Vec<String>,
+    /// Whether staff and service accounts must say with `If-Match` which version they replace, change or delete.
+    pub require_if_match: bool,
     /// Whether `/openapi.json` and `/docs` are served.
     pub docs: bool,
     /// Longest time that requests in flight get when the host stops, in milliseconds.
@@ -48,6 +50,7 @@ impl Default for ServerConfig {
             write_timeout_ms: 30_000,
             max_body_bytes: 1024 * 1024,
             cors_origins: Vec::new(),
+            require_if_match: false,
             docs: true,
             drain_ms: 25_000,
         }

@@ -56,6 +56,7 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
     let params = parameters::path(params)?;
     let query = parameters::query(&entry, call.query.as_deref())?;
     let headers = parameters::headers(&entry, &call.headers)?;
+    precondition::demand(app, &call.method, &call.headers, &caller)?;
     let if_match = precondition::if_match(&call.headers)?;
     let body = body::checked(app, &entry, &call.headers, call.body).await?;
     let subject = params.last().map(|(_, value)| value.clone()).unwrap_or_default();

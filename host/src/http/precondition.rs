@@ -1,8 +1,12 @@
 //! `ETag`, `If-Match`, `If-None-Match`.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 
 use super::{error::ApiError, front::without_encoding};
+use crate::{
+    app::App,
+    plugin::{Caller, CallerKind},
+};
 
 /// A strong entity tag: the document's version and a hash of the representation, or the hash alone where there is no
 /// version.
@@ -52,6 +56,25 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
         return Err(invalid());
     }
     number.parse().map(Some).map_err(|_| invalid())
+}
+
+/// Refuses a change by staff that does not say which version it is about, where that is demanded.
+///
+/// # Errors
+/// `precondition_required`.
+pub(super) fn demand(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    caller: &Caller,
+) -> Result<(), ApiError> {
+    let changes = [Method::PUT, Method::PATCH, Method::DELETE].contains(method);
+    let staff = matches!(caller.kind, CallerKind::Admin | CallerKind::Service);
+    if app.config().server.require_if_match && changes && staff && !headers.contains_key(header::IF_MATCH) {
+        let detail = "Send If-Match with the ETag of the resource as it was read, or `*` for any version.";
+        return Err(ApiError::new("precondition_required", detail));
+    }
+    Ok(())
 }
 
 /// Whether the client has this representation already.

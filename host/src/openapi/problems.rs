@@ -55,6 +55,7 @@ fn codes_of(route: &Route) -> BTreeSet<&str> {
     }
     if route.method != "GET" {
         codes.extend(["payload_too_large", "request_timeout", "conflict"]);
+        codes.extend((route.method != "POST").then_some("precondition_required"));
         if route.method != "PUT" {
             codes.extend(["idempotency_in_progress", "idempotency_key_reused"]);
             codes.extend(route.idempotency_key_required.then_some("idempotency_key_required"));

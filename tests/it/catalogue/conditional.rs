@@ -3,7 +3,7 @@
 use hyper::Method;
 use platform_tests::{
     client::{Answer, Client},
-    host::TestHost,
+    host::{TestHost, TestHostBuilder},
     shop::{category, id, product, writes_nothing},
 };
 use serde_json::json;
@@ -188,4 +188,41 @@ async fn what_a_write_shows_is_what_a_read_shows(mut host: TestHost) {
         let read = admin.get(&path).await;
         assert_eq!(read.header("etag"), Some(tag.as_str()), "{patched}\n{}", read.text());
     }
+}
+
+fn demanding(builder: TestHostBuilder) -> impl Future<Output = TestHost> {
+    builder.configure(|config| config.server.require_if_match = true).start()
+}
+
+mod demanded {
+    use super::{TestHostBuilder, demanding, staff_says_which_version_it_changes};
+
+    on_each_backend!(
+        demanding(TestHostBuilder::shop()), demanding(TestHostBuilder::shop().on_mongodb());
+        staff_says_which_version_it_changes,
+    );
+}
+
+/// Where it is demanded, nobody overwrites what they have not seen.
+async fn staff_says_which_version_it_changes(mut host: TestHost) {
+    let admin = host.admin().await;
+    let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
+    let shelf = admin.post("/categories", &category("Shelf")).await.expect(201);
+    let (cup_path, shelf) = (format!("/products/{}", id(&cup)), format!("/categories/{}", id(&shelf)));
+    writes_nothing(&host, async {
+        for (method, path) in [(Method::PATCH, &cup_path), (Method::PUT, &cup_path), (Method::PATCH, &shelf)]
+        {
+            let draft = admin.request(method, path).json(&json!({"name": "Other"}));
+            admin.send(draft).await.expect_problem(428, "precondition_required");
+        }
+        admin.delete(&cup_path).await.expect_problem(428, "precondition_required");
+        admin.delete("/media/med_x").await.expect_problem(428, "precondition_required");
+    })
+    .await;
+    let patch = |tag: &str| {
+        admin.request(Method::PATCH, &cup_path).json(&json!({"name": "Mug"})).header("if-match", tag)
+    };
+    admin.send(patch("\"2\"")).await.expect_problem(412, "version_conflict");
+    admin.send(patch("\"1\"")).await.expect(200);
+    admin.send(patch("*")).await.expect(200);
 }

@@ -9,6 +9,13 @@ use serde_json::{Value, json};
 
 const HOUR_MS: i64 = 3_600_000;
 
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    what_a_list_shows_is_counted,
+    prices_that_apply_now_are_counted,
+    what_cannot_be_counted_is_refused,
+);
+
 fn shirt(name: &str, category: &str, amounts: &[i64], colours: &[&str]) -> Value {
     let variants: Vec<Value> = colours
         .iter()
@@ -131,25 +138,3 @@ async fn what_cannot_be_counted_is_refused(host: TestHost) {
     refused("?facets=price&filter[colour]=red", "unknown_filter", "filter[colour]").await;
     refused("?facets=price&filter[_computed.options]=a", "unknown_filter", "filter[_computed.options]").await;
 }
-
-macro_rules! on_both {
-    ($($test:ident),* $(,)?) => {
-        mod embedded {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                super::$test(platform_tests::host::TestHost::shop().await).await;
-            })*
-        }
-
-        mod mongodb {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                if platform_tests::store::mongod::is_there() {
-                    super::$test(platform_tests::host::TestHost::shop_on_mongodb().await).await;
-                }
-            })*
-        }
-    };
-}
-
-on_both!(what_a_list_shows_is_counted, prices_that_apply_now_are_counted, what_cannot_be_counted_is_refused);

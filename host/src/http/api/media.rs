@@ -92,6 +92,7 @@ pub(crate) async fn delete(State(app): State<App>, request: Request) -> Result<R
     let (parts, body) = request.into_parts();
     let caller = admit(&app, &parts).await?;
     let id = id_of(&parts)?;
+    precondition::demand(&app, &parts.method, &parts.headers, &caller)?;
     let expected = precondition::if_match(&parts.headers)?;
     // Nobody looks at it; it is read so that the key covers it.
     let body = read(&app, Payload::Streaming(body)).await?;

@@ -130,7 +130,8 @@ fn delete() -> Value {
             "example": { "id": ID }
         }}
     });
-    let codes = ["not_found", "malformed_json", "reference_in_use", "version_conflict"];
+    let codes =
+        ["not_found", "malformed_json", "reference_in_use", "version_conflict", "precondition_required"];
     json!({
         "operationId": "deleteMedia",
         "summary": "Delete an image",
