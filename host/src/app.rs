@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -139,8 +139,25 @@ impl App {
 
     /// A request of the host itself, with every right, through the same path as any other.
     pub async fn system_request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.system_request_with(method, path, body, &[]).await
+    }
+
+    /// The same with headers.
+    pub async fn system_request_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        given: &[(&str, &str)],
+    ) -> (u16, Value) {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in given {
+            // What is no header cannot be meant: it comes from this program's own commands.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::from_str(value)) {
+                headers.insert(name, value);
+            }
+        }
         let (path, query) = match path.split_once('?') {
             Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
             None => (path.to_owned(), None),
@@ -291,13 +308,14 @@ async fn housekeeping(inner: Weak<Inner>) {
 }
 
 impl SystemApi for App {
-    async fn request(
+    async fn request_with(
         &self,
         method: &str,
         path: &str,
         body: Option<Value>,
+        headers: &[(&str, &str)],
     ) -> Result<(u16, Value), SystemApiError> {
-        Ok(self.system_request(method, path, body).await)
+        Ok(self.system_request_with(method, path, body, headers).await)
     }
 }
 

@@ -50,6 +50,9 @@ pub struct SystemRequest {
     pub path: String,
     #[serde(default)]
     pub body: Option<Value>,
+    /// Such as `Idempotency-Key`.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
 }
 
 /// What the API answered.

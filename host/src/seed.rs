@@ -29,6 +29,17 @@ pub trait SystemApi: Sync {
         method: &str,
         path: &str,
         body: Option<Value>,
+    ) -> impl Future<Output = Result<(u16, Value), SystemApiError>> + Send {
+        self.request_with(method, path, body, &[])
+    }
+
+    /// The same with headers, such as `Idempotency-Key`.
+    fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
     ) -> impl Future<Output = Result<(u16, Value), SystemApiError>> + Send;
 }
 

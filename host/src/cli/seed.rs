@@ -141,13 +141,15 @@ fn summary(report: &SeedReport) -> String {
 }
 
 impl SystemApi for ControlClient {
-    async fn request(
+    async fn request_with(
         &self,
         method: &str,
         path: &str,
         body: Option<Value>,
+        headers: &[(&str, &str)],
     ) -> Result<(u16, Value), SystemApiError> {
-        let request = SystemRequest { method: method.to_owned(), path: path.to_owned(), body };
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let request = SystemRequest { method: method.to_owned(), path: path.to_owned(), body, headers };
         let response = self.system_request(&request).await;
         response
             .map(|response| (response.status, response.body))

@@ -138,8 +138,10 @@ impl<A: Application> ControlHandlers for Handlers<A> {
     }
 
     async fn system_request(&self, request: SystemRequest) -> SystemResponse {
-        let SystemRequest { method, path, body } = request;
-        match self.application.request(&method, &path, body).await {
+        let SystemRequest { method, path, body, headers } = request;
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match self.application.request_with(&method, &path, body, &headers).await {
             Ok((status, body)) => SystemResponse { status, body },
             Err(error) => {
                 SystemResponse { status: 503, body: json!({"code": "unavailable", "detail": error.0}) }

@@ -90,6 +90,7 @@ async fn commands_reach_a_running_host() {
         method: "POST".to_owned(),
         path: "/products".to_owned(),
         body: Some(json!({"a": 1})),
+        headers: Vec::new(),
     };
     let response = client.system_request(&request).await.unwrap();
     assert_eq!(

@@ -15,11 +15,12 @@ struct Fake {
 }
 
 impl SystemApi for Fake {
-    async fn request(
+    async fn request_with(
         &self,
         method: &str,
         path: &str,
         body: Option<Value>,
+        _: &[(&str, &str)],
     ) -> Result<(u16, Value), SystemApiError> {
         let mut items = self.items.lock().unwrap();
         if method == "GET" && path.starts_with("/inventory") {
