@@ -11,7 +11,9 @@ mod arguments;
 mod db;
 mod dev;
 mod doctor;
+mod export;
 mod failure;
+mod import;
 mod openapi;
 mod output;
 mod plugin;
@@ -28,7 +30,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use application::Application;
-use arguments::{Arguments, Command, ConfigCommand, DbCommand, PluginCommand, UserCommand};
+use arguments::{
+    Arguments, Command, ConfigCommand, DbCommand, ExportCommand, ImportCommand, PluginCommand, UserCommand,
+};
 use failure::Failure;
 use output::Output;
 
@@ -58,6 +62,14 @@ async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCod
         Command::Dev(arguments) => dev::run::<A>(arguments, output).await,
         Command::User(UserCommand::Create(arguments)) => user::create(arguments, output).await,
         Command::Seed(arguments) => seed::run::<A>(arguments, output).await,
+        Command::Import(ImportCommand::Products(arguments)) => import::products::<A>(arguments, output).await,
+        Command::Import(ImportCommand::Categories(arguments)) => {
+            import::categories::<A>(arguments, output).await
+        }
+        Command::Export(ExportCommand::Products(arguments)) => export::products::<A>(arguments, output).await,
+        Command::Export(ExportCommand::Categories(arguments)) => {
+            export::categories::<A>(arguments, output).await
+        }
         Command::Db(DbCommand::Backup(arguments)) => db::backup(&arguments, output).await,
         Command::Db(DbCommand::Restore(arguments)) => db::restore(&arguments, output).await,
         Command::Db(DbCommand::Verify(arguments)) => db::verify(&arguments, output).await,

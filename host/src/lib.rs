@@ -10,6 +10,7 @@ pub mod config;
 pub mod control;
 mod http;
 pub mod identity;
+pub mod import;
 pub mod media;
 pub mod openapi;
 pub mod plugin;

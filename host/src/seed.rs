@@ -11,7 +11,7 @@ pub mod spree;
 mod stock;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 
 use std::future::Future;
 

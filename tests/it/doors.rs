@@ -96,7 +96,7 @@ fn the_host_uses_each_technology_behind_its_door_only() {
 
 #[test]
 fn leaves_know_neither_http_nor_plugins() {
-    for leaf in ["store", "identity", "media", "config", "seed", "backup"] {
+    for leaf in ["store", "identity", "media", "config", "seed", "import", "backup"] {
         let folder = root().join("host/src").join(leaf);
         for (path, text) in sources(&folder) {
             for forbidden in ["crate::http", "crate::plugin", "crate::app", "crate::cli"] {

@@ -3,6 +3,7 @@
 mod backup;
 mod commands;
 mod disk;
+mod import;
 mod kill;
 mod migrate;
 mod reload_kill;

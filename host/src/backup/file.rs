@@ -56,6 +56,17 @@ impl BackupFile {
     }
 }
 
+/// For what is written to a file in the same way and is no backup.
+impl Write for BackupFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
 impl Sink for BackupFile {
     async fn take(&mut self, chunk: &Bytes, _: Vec<Item>) -> Result<(), TransferError> {
         self.writer.write_all(chunk).map_err(TransferError::Write)

@@ -31,6 +31,12 @@ pub(super) enum Command {
     User(UserCommand),
     /// Fill the shop with the sample catalogue, or with one from a file; what exists already is left alone
     Seed(SeedArguments),
+    /// Import products or categories from a file; a broken row is told and skipped, a killed import goes on
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Write products or categories to a file that can be imported
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Back up, restore, check and move what the shop holds
     #[command(subcommand)]
     Db(DbCommand),
@@ -139,6 +145,123 @@ pub(super) struct SeedArguments {
     pub(super) from: Option<Vec<String>>,
     #[command(flatten)]
     pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ImportCommand {
+    /// Import products from Shopify's product CSV, or from NDJSON
+    Products(ImportProductsArguments),
+    /// Import categories from NDJSON
+    Categories(ImportCategoriesArguments),
+}
+
+/// What every import can be told.
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// File to import
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Check every row against the shop, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// What happens to what the shop has already, by its slug
+    #[arg(long, value_enum, default_value = "update", value_name = "WHAT")]
+    pub(super) existing: ExistingArgument,
+    /// Write every error with its row to this file: CSV, or NDJSON if it is named so
+    #[arg(long, value_name = "FILE")]
+    pub(super) errors: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportProductsArguments {
+    #[command(flatten)]
+    pub(super) import: ImportArguments,
+    /// Format of the file; without it, .csv and .ndjson or .jsonl tell
+    #[arg(long, value_enum)]
+    pub(super) format: Option<FormatArgument>,
+    /// ISO 4217 code of the amounts in a CSV; without it, the shop's default
+    #[arg(long, value_name = "CODE")]
+    pub(super) currency: Option<String>,
+    /// What happens to the stock that the file tells
+    #[arg(long, value_enum, default_value = "new", value_name = "WHAT")]
+    pub(super) stock: StockArgument,
+    /// Column of a CSV that categories are made of
+    #[arg(long, value_enum, value_name = "COLUMN")]
+    pub(super) category_from: Option<CategoryFromArgument>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportCategoriesArguments {
+    #[command(flatten)]
+    pub(super) import: ImportArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExistingArgument {
+    /// It is changed
+    Update,
+    /// It is left alone
+    Skip,
+    /// It is an error of its row
+    Fail,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum StockArgument {
+    /// SKUs without a level get one; levels that exist are left alone
+    New,
+    /// What is on hand becomes what the file says
+    Set,
+    /// None is looked at
+    Leave,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatArgument {
+    ShopifyCsv,
+    Ndjson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CategoryFromArgument {
+    Type,
+    /// A path such as Home & Garden > Kitchen
+    ProductCategory,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ExportCommand {
+    /// Write all products with their stock, in the order of their slugs
+    Products(ExportProductsArguments),
+    /// Write all categories as NDJSON, parents before their children
+    Categories(ExportArguments),
+}
+
+/// What every export can be told.
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// File to write, or - for standard output
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(super) file: PathBuf,
+    /// Replace a file that is there already
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportProductsArguments {
+    #[command(flatten)]
+    pub(super) export: ExportArguments,
+    /// Format of the file
+    #[arg(long, value_enum, default_value = "ndjson")]
+    pub(super) format: FormatArgument,
+    /// ISO 4217 code of the prices in a CSV; without it, the shop's default
+    #[arg(long, value_name = "CODE")]
+    pub(super) currency: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

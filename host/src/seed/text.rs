@@ -3,7 +3,7 @@
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 /// A slug: ASCII letters in lower case and digits, with one `-` between words. Empty when nothing is left.
-pub(super) fn slug(text: &str) -> String {
+pub(crate) fn slug(text: &str) -> String {
     let mut slug = String::new();
     for letter in text.nfkd().filter(|letter| !is_combining_mark(*letter)) {
         match letter.to_ascii_lowercase() {
@@ -19,7 +19,7 @@ pub(super) fn slug(text: &str) -> String {
 }
 
 /// A decimal such as `29.9` in units of its last of `digits` places: exactly, or not at all. No float is involved.
-pub(super) fn minor_units(decimal: &str, digits: usize) -> Option<i64> {
+pub(crate) fn minor_units(decimal: &str, digits: usize) -> Option<i64> {
     let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
     let fraction = fraction.trim_end_matches('0');
     let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -30,7 +30,7 @@ pub(super) fn minor_units(decimal: &str, digits: usize) -> Option<i64> {
 }
 
 /// `mens-shirts` as `Mens shirts`.
-pub(super) fn title(slug: &str) -> String {
+pub(crate) fn title(slug: &str) -> String {
     let words = slug.replace('-', " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
