@@ -72,27 +72,46 @@ pub(super) fn select(
     let words = text.iter().flat_map(|text| &text.exact);
     let probes = leaves
         .map(|condition| leaf(table, condition, Some(FEW + 1)))
-        .chain(words.map(|word| holders(table, word, FEW + 1)));
+        .chain(words.map(|word| holders(table, word, Some(FEW + 1))));
     for probe in probes {
         let few = rows(connection, probe)?;
         if few.count() <= FEW {
             return among(connection, table, &few.ns(), &whole, text);
         }
     }
-    let mut selection = match text {
-        Some(text) => rows(connection, found(table, text, None))?,
-        None => match conditions.pop() {
-            Some(condition) => set_of(connection, table, condition)?,
-            None => rows(connection, leaf(table, &whole, None))?,
-        },
-    };
-    for condition in conditions {
-        if selection.count() <= FEW {
-            return among(connection, table, &selection.ns(), &whole, None);
+    // The prefix comes last: it can have most of the words.
+    let words = text.iter().flat_map(|text| &text.exact).map(Part::Word);
+    let prefix = text.and_then(|text| text.prefix.as_ref()).map(Part::Prefix);
+    let mut selection: Option<Selection> = None;
+    for part in words.chain(conditions.into_iter().map(Part::Condition)).chain(prefix) {
+        if let Some(few) = selection.as_ref().filter(|selection| selection.count() <= FEW) {
+            return among(connection, table, &few.ns(), &whole, text);
         }
-        selection = selection.and(&set_of(connection, table, condition)?);
+        let met = match part {
+            Part::Word(word) => rows(connection, holders(table, word, None))?,
+            Part::Condition(condition) => set_of(connection, table, condition)?,
+            Part::Prefix(prefix) => {
+                let ending = TextQuery { exact: Vec::new(), prefix: Some(prefix.clone()) };
+                rows(connection, found(table, &ending, None))?
+            }
+        };
+        selection = Some(match selection {
+            Some(selection) => selection.and(&met),
+            None => met,
+        });
     }
+    let selection = match selection {
+        Some(selection) => selection,
+        None => rows(connection, leaf(table, &whole, None))?,
+    };
     Ok(if selection.count() <= FEW { Chosen::Few(selection.ns()) } else { Chosen::Many(selection) })
+}
+
+/// Something that has to hold.
+enum Part<'p> {
+    Word(&'p String),
+    Condition(&'p Filter),
+    Prefix(&'p String),
 }
 
 /// Those of a few documents that meet the rest.
@@ -167,11 +186,13 @@ fn leaf(table: &Table, condition: &Filter, limit: Option<usize>) -> Sql {
 }
 
 /// The row numbers of the documents in which a word occurs.
-fn holders(table: &Table, word: &str, limit: usize) -> Sql {
+fn holders(table: &Table, word: &str, limit: Option<usize>) -> Sql {
     let mut sql = Sql::default();
     sql.push(&format!("SELECT doc FROM {} WHERE token = ", table.tokens()));
     sql.bind(SqlValue::Text(word.to_owned()));
-    sql.push(&format!(" LIMIT {limit}"));
+    if let Some(limit) = limit {
+        sql.push(&format!(" LIMIT {limit}"));
+    }
     sql
 }
 
