@@ -15,12 +15,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::{
+    audit::AuditLog,
     chain::chain,
     cli::Application,
     clock::Clock,
     config::{Config, Environment},
-    http::{self, ApiCall, InFlightKeys, Payload},
+    http::{self, ApiCall, InFlightKeys, Limits, Payload, Visit},
     identity::{Identity, IdentityError},
+    mail::{Mailer, MailerError},
     openapi::{self, About, Documents},
     plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
     seed::{SystemApi, SystemApiError},
@@ -38,9 +40,11 @@ struct Inner {
     api_base: String,
     store: Store,
     identity: Identity,
+    audit: AuditLog,
     runtime: Arc<PluginRuntime>,
     plugins: Plugins,
     in_flight: InFlightKeys,
+    limits: Limits,
     /// The documents of the generation that was asked about last.
     openapi: ArcSwapOption<Documents>,
     stopping: AtomicBool,
@@ -53,6 +57,8 @@ pub enum StartError {
     Store(#[source] OpenError),
     #[error("the host's collections cannot be made")]
     Collections(#[source] DeclareError),
+    #[error("mail cannot be sent")]
+    Mail(#[source] MailerError),
     #[error("identity cannot be set up")]
     Identity(#[source] IdentityError),
     #[error("the plugin engine does not start: {0}")]
@@ -84,8 +90,12 @@ impl App {
         let store = Store::open(config.store.store_config(), clock).await.map_err(StartError::Store)?;
         let mut collections = idempotency::host_collections();
         collections.extend(plugin::host_collections());
+        collections.push(AuditLog::schema());
         store.collections_declare_host(collections).await.map_err(StartError::Collections)?;
-        let identity = Identity::open(store.clone(), &config.auth).await.map_err(StartError::Identity)?;
+        let mailer = Mailer::open(&config.mail, config.environment, &config.store.data_dir)
+            .map_err(StartError::Mail)?;
+        let identity =
+            Identity::open(store.clone(), &config.auth, mailer).await.map_err(StartError::Identity)?;
         let runtime = PluginRuntime::new(&config.plugins, store.clone())
             .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
@@ -98,20 +108,25 @@ impl App {
         let plugins = Plugins::start(runtime.clone(), Some(Arc::new(aot)), config.plugins.clone(), policy)
             .await
             .map_err(StartError::Plugins)?;
+        let limits = Limits::new(&config.rate_limits, store.clock());
+        let audit = AuditLog::new(store.clone(), &config.auth, &config.store.data_dir);
         let app = Self {
             inner: Arc::new(Inner {
                 api_base: format!("/api/{}", config.server.api_version),
+                limits,
                 config,
                 store,
                 identity,
                 runtime,
                 plugins,
+                audit,
                 in_flight: InFlightKeys::default(),
                 openapi: ArcSwapOption::empty(),
                 stopping: AtomicBool::new(false),
             }),
         };
         tokio::spawn(housekeeping(Arc::downgrade(&app.inner)));
+        tokio::spawn(sealing(Arc::downgrade(&app.inner)));
         Ok(app)
     }
 
@@ -144,7 +159,7 @@ impl App {
             query,
             headers,
             body: Payload::Ready(body.map(|body| body.to_string()).unwrap_or_default().into()),
-            request_id: request_id.clone(),
+            visit: Visit::of_host(request_id.clone()),
             caller: Some(Caller::system()),
         };
         match http::dispatch(self, call).await {
@@ -233,12 +248,20 @@ impl App {
         &self.inner.identity
     }
 
+    pub fn audit(&self) -> &AuditLog {
+        &self.inner.audit
+    }
+
     pub fn plugins(&self) -> &Plugins {
         &self.inner.plugins
     }
 
     pub fn runtime(&self) -> &PluginRuntime {
         &self.inner.runtime
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.limits
     }
 
     pub(crate) fn in_flight(&self) -> &InFlightKeys {
@@ -259,6 +282,25 @@ async fn housekeeping(inner: Weak<Inner>) {
             Ok(0) => {}
             Ok(purged) => tracing::debug!("Deleted {purged} expired idempotency records"),
             Err(error) => tracing::warn!(cause = %chain(&error), "Expired records were not deleted"),
+        }
+        match inner.identity.sweep().await {
+            Ok(0) => {}
+            Ok(swept) => tracing::debug!("Deleted {swept} sessions and counts whose time was over"),
+            Err(error) => tracing::warn!(cause = %chain(&error), "Expired sessions were not deleted"),
+        }
+    }
+}
+
+/// How often the audit log is sealed.
+const SEALING: Duration = Duration::from_secs(60);
+
+/// Seals the audit log, as long as the application lives.
+async fn sealing(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(SEALING).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if let Err(error) = inner.audit.seal().await {
+            tracing::warn!(cause = %chain(&error), "The audit log was not sealed");
         }
     }
 }
@@ -291,6 +333,10 @@ impl Application for App {
         self.identity()
     }
 
+    fn audit(&self) -> &AuditLog {
+        self.audit()
+    }
+
     fn store(&self) -> &Store {
         self.store()
     }
@@ -305,6 +351,10 @@ impl Application for App {
     }
 
     async fn stop(&self) {
+        // What was done in the last minute is sealed too.
+        if let Err(error) = self.inner.audit.seal().await {
+            tracing::warn!(cause = %chain(&error), "The audit log was not sealed");
+        }
         self.close().await;
     }
 }

@@ -1,6 +1,7 @@
 //! The Wares host.
 
 pub mod app;
+pub mod audit;
 pub mod backup;
 mod chain;
 pub mod cli;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod control;
 mod http;
 pub mod identity;
+pub mod mail;
 pub mod openapi;
 pub mod plugin;
 pub mod seed;

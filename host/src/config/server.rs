@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Wrong, ensure};
@@ -30,6 +31,9 @@ pub struct ServerConfig {
     /// Origins whose scripts may call from a browser: `https://shop.example`, `http://localhost:*` for any port, `*`
     /// for every origin.
     pub cors_origins: Vec<String>,
+    /// Networks of the proxies in front of this host: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7/32`. Only what they say
+    /// of the client's address in `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether `/openapi.json` and `/docs` are served.
     pub docs: bool,
     /// Longest time that requests in flight get when the host stops, in milliseconds.
@@ -48,6 +52,7 @@ impl Default for ServerConfig {
             write_timeout_ms: 30_000,
             max_body_bytes: 1024 * 1024,
             cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             docs: true,
             drain_ms: 25_000,
         }

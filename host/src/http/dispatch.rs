@@ -3,7 +3,7 @@
 //! Everything a plugin must not be trusted with happens here, before a guest runs: authentication, the access rule,
 //! parameters, the body's schema, idempotency. After it: `ETag`, paging headers, 304.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     http::{HeaderMap, Method, header},
@@ -19,6 +19,7 @@ use super::{
     idempotency::{self, InFlight},
     parameters, precondition,
     respond::{Answered, respond},
+    visit::Visit,
 };
 use crate::{
     app::App,
@@ -34,7 +35,7 @@ pub(crate) struct ApiCall {
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Payload,
-    pub(crate) request_id: Arc<str>,
+    pub(crate) visit: Visit,
     /// Set for the host's own calls; otherwise the `Authorization` header tells.
     pub(crate) caller: Option<Caller>,
 }
@@ -49,7 +50,10 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
     front::check_accept(&call.headers)?;
     let caller = match &call.caller {
         Some(caller) => caller.clone(),
-        None => access::authenticate(app, &call.headers).await?,
+        None => {
+            let asks = access::Asks { method: &call.method, path: &call.path, headers: &call.headers };
+            access::authenticate(app, &asks, &call.visit).await?
+        }
     };
     access::check_access(&entry.route.access, &caller)?;
     idempotency::check_given(&entry, &call.headers, &caller)?;
@@ -73,7 +77,7 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
         None => call.path.clone(),
     };
     let mut answered =
-        answer(app, &entry, &call.headers, &full_path, &body.original, request, &call.request_id).await?;
+        answer(app, &entry, &call.headers, &full_path, &body.original, request, &call.visit).await?;
     if let Some(shaped) = query.fields.and_then(|fields| fields.of(&answered.response.body)) {
         answered.response.body = shaped;
     }
@@ -113,8 +117,9 @@ async fn answer(
     full_path: &str,
     original_body: &[u8],
     request: HandlerRequest,
-    request_id: &Arc<str>,
+    visit: &Visit,
 ) -> Result<Answered, ApiError> {
+    let request_id = &visit.request_id;
     let list = request.list.clone();
     let anonymous = request.caller.kind == CallerKind::Anonymous;
     let shape = |response: HandlerResponse, replayed: bool| Answered {
@@ -127,7 +132,14 @@ async fn answer(
         Some(document) if answer.status >= 400 => Err(ApiError::replayed(&document)),
         _ => Ok(shape(answer.into(), true)),
     };
-    let key = idempotency::key(app, entry, headers, full_path, original_body, &request.caller)?;
+    let key = match entry.route.takes_idempotency_key() {
+        true => {
+            let asked =
+                idempotency::Asked { method: &entry.route.method, full_path, headers, body: original_body };
+            idempotency::key(app, &asked, &request.caller)?
+        }
+        false => None,
+    };
     let _in_flight: Option<InFlight> = match &key {
         Some(key) => Some(app.in_flight().enter(key)?),
         None => None,
@@ -141,7 +153,7 @@ async fn answer(
     };
     let transaction = Transaction::new(
         key.clone(),
-        audited(entry, &request.caller),
+        audited(entry, &request.caller, visit.address),
         &entry.route.operation_id,
         &**request_id,
     );
@@ -182,8 +194,16 @@ async fn answer(
 }
 
 /// Staff and service accounts' changes are audited.
-fn audited(entry: &RouteEntry, caller: &Caller) -> Option<Actor> {
+fn audited(entry: &RouteEntry, caller: &Caller, address: Option<IpAddr>) -> Option<Actor> {
     let audits =
         matches!(caller.kind, CallerKind::Admin | CallerKind::Service) && entry.route.method != "GET";
-    audits.then(|| Actor { kind: caller.kind.as_str().to_owned(), id: caller.subject.clone() })
+    audits.then(|| actor(caller, address))
+}
+
+pub(super) fn actor(caller: &Caller, address: Option<IpAddr>) -> Actor {
+    Actor {
+        kind: caller.kind.as_str().to_owned(),
+        id: caller.subject.clone(),
+        address: address.map(|address| address.to_string()),
+    }
 }

@@ -78,7 +78,7 @@ fn default_description(name: &str) -> &str {
     }
 }
 
-fn list_parameters(
+pub(super) fn list_parameters(
     list: &ListDeclaration,
     kind: &dyn Fn(&String) -> Option<FieldKind>,
     parameters: &mut Vec<Value>,
@@ -158,7 +158,7 @@ fn query(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
 }
 
-fn header(name: &str, description: &str) -> Value {
+pub(super) fn header(name: &str, description: &str) -> Value {
     json!({
         "name": name, "in": "header", "required": false, "description": description,
         "schema": { "type": "string" }
