@@ -23,6 +23,7 @@ use crate::{
     http::{self, ApiCall, InFlightKeys, Limits, Payload, Visit},
     identity::{Identity, IdentityError},
     mail::{Mailer, MailerError},
+    media::{self, Media, StorageError},
     openapi::{self, About, Documents},
     plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
     seed::{SystemApi, SystemApiError},
@@ -41,6 +42,7 @@ struct Inner {
     store: Store,
     identity: Identity,
     audit: AuditLog,
+    media: Media,
     runtime: Arc<PluginRuntime>,
     plugins: Plugins,
     in_flight: InFlightKeys,
@@ -61,6 +63,8 @@ pub enum StartError {
     Mail(#[source] MailerError),
     #[error("identity cannot be set up")]
     Identity(#[source] IdentityError),
+    #[error("media cannot be kept")]
+    Media(#[source] StorageError),
     #[error("the plugin engine does not start: {0}")]
     Engine(String),
     #[error("the cache of compiled plugins in {directory} cannot be used")]
@@ -91,11 +95,14 @@ impl App {
         let mut collections = idempotency::host_collections();
         collections.extend(plugin::host_collections());
         collections.push(AuditLog::schema());
+        collections.extend(media::host_collections());
         store.collections_declare_host(collections).await.map_err(StartError::Collections)?;
         let mailer = Mailer::open(&config.mail, config.environment, &config.store.data_dir)
             .map_err(StartError::Mail)?;
         let identity =
             Identity::open(store.clone(), &config.auth, mailer).await.map_err(StartError::Identity)?;
+        let media = Media::open(store.clone(), &config.media, &config.store.data_dir.join("media"))
+            .map_err(StartError::Media)?;
         let runtime = PluginRuntime::new(&config.plugins, store.clone())
             .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
@@ -117,6 +124,7 @@ impl App {
                 config,
                 store,
                 identity,
+                media,
                 runtime,
                 plugins,
                 audit,
@@ -231,6 +239,30 @@ impl App {
         ]
     }
 
+    /// One round of what the host does every ten minutes and at its start: deletes what has expired.
+    pub async fn housekeep(&self) {
+        match idempotency::purge(self.store()).await {
+            Ok(0) => {}
+            Ok(purged) => tracing::debug!("Deleted {purged} expired idempotency records"),
+            Err(error) => tracing::warn!(cause = %chain(&error), "Expired records were not deleted"),
+        }
+        match self.identity().sweep().await {
+            Ok(0) => {}
+            Ok(swept) => tracing::debug!("Deleted {swept} sessions and counts whose time was over"),
+            Err(error) => tracing::warn!(cause = %chain(&error), "Expired sessions were not deleted"),
+        }
+        self.collect_media().await;
+    }
+
+    /// Takes files of media away that no document names any more.
+    pub(crate) async fn collect_media(&self) {
+        match self.media().collect().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!("Deleted {removed} files of media"),
+            Err(error) => tracing::warn!(cause = %chain(&error), "Files of media were not deleted"),
+        }
+    }
+
     pub fn config(&self) -> &Config {
         &self.inner.config
     }
@@ -250,6 +282,10 @@ impl App {
 
     pub fn audit(&self) -> &AuditLog {
         &self.inner.audit
+    }
+
+    pub fn media(&self) -> &Media {
+        &self.inner.media
     }
 
     pub fn plugins(&self) -> &Plugins {
@@ -272,22 +308,13 @@ impl App {
 /// How often what has expired is deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
-/// Deletes what has expired, as long as the application lives.
+/// Does what falls due, as long as the application lives.
 async fn housekeeping(inner: Weak<Inner>) {
     let mut rounds = tokio::time::interval(HOUSEKEEPING);
     loop {
         rounds.tick().await;
         let Some(inner) = inner.upgrade() else { return };
-        match idempotency::purge(&inner.store).await {
-            Ok(0) => {}
-            Ok(purged) => tracing::debug!("Deleted {purged} expired idempotency records"),
-            Err(error) => tracing::warn!(cause = %chain(&error), "Expired records were not deleted"),
-        }
-        match inner.identity.sweep().await {
-            Ok(0) => {}
-            Ok(swept) => tracing::debug!("Deleted {swept} sessions and counts whose time was over"),
-            Err(error) => tracing::warn!(cause = %chain(&error), "Expired sessions were not deleted"),
-        }
+        App { inner }.housekeep().await;
     }
 }
 

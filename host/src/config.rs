@@ -14,6 +14,7 @@ mod error;
 mod layers;
 mod load;
 mod mail;
+mod media;
 mod payment;
 mod plugins;
 mod rate_limits;
@@ -32,6 +33,7 @@ pub use error::ConfigError;
 pub use layers::Source;
 pub use load::{Loaded, Overrides, Setting};
 pub use mail::MailConfig;
+pub use media::MediaConfig;
 pub use payment::PaymentConfig;
 pub use plugins::{BreakerConfig, LimitsConfig, PluginsConfig};
 pub use rate_limits::RateLimitsConfig;
@@ -52,6 +54,7 @@ pub struct Config {
     pub auth: AuthConfig,
     pub mail: MailConfig,
     pub rate_limits: RateLimitsConfig,
+    pub media: MediaConfig,
     pub payment: PaymentConfig,
     pub telemetry: TelemetryConfig,
 }
@@ -102,6 +105,7 @@ impl Config {
             "false while server.cors_origins has *: every site could use the cookie",
         )?;
         self.mail.check_in(self.environment)?;
+        self.media.check()?;
         self.telemetry.check()
     }
 }

@@ -12,6 +12,7 @@ pub mod control;
 mod http;
 pub mod identity;
 pub mod mail;
+pub mod media;
 pub mod openapi;
 pub mod plugin;
 pub mod seed;

@@ -26,7 +26,7 @@ mod outcome;
 mod reloader;
 pub mod schema_check;
 
-pub use active_set::collections as host_collections;
+pub use active_set::{active_collections, collections as host_collections};
 pub use aot::AotCache;
 pub(crate) use call::VALID_UNTIL;
 pub use call::{

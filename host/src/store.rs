@@ -27,7 +27,8 @@ use std::{
 };
 
 use store_model::{
-    Aggregate, AggregateRow, CollectionSchema, Commit, Document, Filter, Page, Query, Scope, Write,
+    Aggregate, AggregateRow, CollectionSchema, Commit, Document, FacetCount, Facets, Filter, Page, Query,
+    Scope, Write,
 };
 
 use self::backend::Backend;
@@ -135,6 +136,15 @@ impl Store {
         aggregate: &Aggregate,
     ) -> Result<Vec<AggregateRow>, ReadError> {
         self.backend.aggregate(collection, aggregate).await
+    }
+
+    /// How the matching documents are distributed over values and ranges.
+    pub async fn document_facets(
+        &self,
+        collection: &str,
+        facets: &Facets,
+    ) -> Result<Vec<Vec<FacetCount>>, ReadError> {
+        self.backend.facets(collection, facets).await
     }
 
     /// Applies all writes or none, durably. The result has the document each write resulted in, nothing

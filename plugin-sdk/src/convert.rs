@@ -1,7 +1,8 @@
 //! Between the SDK's types and the generated bindings.
 
 use store_model::{
-    Aggregate, AggregateRow, Direction, Document, FieldOperation, Filter, Query, Refusal, Scalar,
+    Aggregate, AggregateRow, Direction, Document, Facet, FacetCount, Facets, FieldOperation, Filter, Query,
+    Refusal, Scalar,
 };
 
 use crate::{
@@ -71,6 +72,16 @@ impl Host for ComponentHost {
             .collect())
     }
 
+    fn facets(&self, collection: &str, wanted: &Facets) -> Result<Vec<Vec<FacetCount>>, StoreError> {
+        let facets: Vec<store::Facet> = wanted.facets.iter().map(facet).collect();
+        let counts =
+            store::facets(collection, Some(&filter(&wanted.filter)), wanted.text.as_deref(), &facets);
+        let count =
+            |count: store::FacetCount| FacetCount { value: scalar(count.value), documents: count.documents };
+        let counts = counts.map_err(error)?.into_iter();
+        Ok(counts.map(|counts| counts.into_iter().map(count).collect()).collect())
+    }
+
     fn commit(&self, commit: CommitRequest) -> Result<Vec<Option<Document>>, StoreError> {
         let writes: Vec<store::Write> = commit.writes.into_iter().map(write).collect();
         let events: Vec<store::Event> = commit
@@ -90,6 +101,10 @@ impl Host for ComponentHost {
 
     fn new_id(&self, prefix: &str) -> Result<String, StoreError> {
         store::new_id(prefix).map_err(error)
+    }
+
+    fn new_ids(&self, prefix: &str, count: usize) -> Result<Vec<String>, StoreError> {
+        store::new_ids(prefix, position(count)).map_err(error)
     }
 
     fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
@@ -170,6 +185,19 @@ fn answer(answer: AnswerRequest) -> store::Answer {
         headers: answer.headers,
         body: answer.body.map(content),
         subject: answer.subject.map(position),
+    }
+}
+
+fn facet(facet: &Facet) -> store::Facet {
+    match facet {
+        Facet::Values { path, prefix, limit } => store::Facet::Values(store::ValueFacet {
+            path: path.clone(),
+            prefix: prefix.clone(),
+            limit: *limit,
+        }),
+        Facet::Ranges { path, bounds } => {
+            store::Facet::Ranges(store::RangeFacet { path: path.clone(), bounds: bounds.clone() })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The host as a handler sees it.
 
-use store_model::{Aggregate, AggregateRow, Document, Filter, Query};
+use store_model::{Aggregate, AggregateRow, Document, FacetCount, Facets, Filter, Query};
 
 use crate::{commit::CommitRequest, error::StoreError, time::timestamp};
 
@@ -29,9 +29,12 @@ pub trait Host {
     fn find(&self, collection: &str, query: &Query) -> Result<RawPage, StoreError>;
     fn count(&self, collection: &str, filter: &Filter) -> Result<u64, StoreError>;
     fn aggregate(&self, collection: &str, aggregate: &Aggregate) -> Result<Vec<AggregateRow>, StoreError>;
+    fn facets(&self, collection: &str, facets: &Facets) -> Result<Vec<Vec<FacetCount>>, StoreError>;
     fn commit(&self, commit: CommitRequest) -> Result<Vec<Option<Document>>, StoreError>;
     /// A new id: the prefix (2 to 4 lower-case letters), an underscore and 26 characters that sort by time.
     fn new_id(&self, prefix: &str) -> Result<String, StoreError>;
+    /// That many new ids, ascending.
+    fn new_ids(&self, prefix: &str, count: usize) -> Result<Vec<String>, StoreError>;
     fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]);
     /// Unix milliseconds of the host's clock.
     fn now_ms(&self) -> i64;

@@ -47,8 +47,8 @@ pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
 pub use serde_json::{self, Value, json};
 pub use store_model::{
-    Access, Aggregate, AggregateRow, Direction, Document, FieldKind, FieldOperation, Filter, GroupKey,
-    Measure, Query, Refusal, Scalar, SortKey,
+    Access, Aggregate, AggregateRow, Direction, Document, Facet, FacetCount, Facets, FieldKind,
+    FieldOperation, Filter, GroupKey, Measure, Query, Refusal, Scalar, SortKey,
 };
 
 /// The result of a handler.

@@ -9,8 +9,8 @@ use std::cell::{Cell, RefCell};
 
 use serde_json::{Map, Value};
 use store_model::{
-    Aggregate, AggregateRow, Document, Embed, Filter, Operation, Query, QueryError, Write,
-    memory::MemoryStore,
+    Aggregate, AggregateRow, Document, Embed, FacetCount, Facets, Filter, Operation, Query, QueryError,
+    Write, memory::MemoryStore,
 };
 
 use crate::{
@@ -243,6 +243,10 @@ impl Host for MockHost {
         self.store.borrow().aggregate(collection, aggregate).map_err(query_error)
     }
 
+    fn facets(&self, collection: &str, facets: &Facets) -> Result<Vec<Vec<FacetCount>>, StoreError> {
+        self.store.borrow().facets(collection, facets).map_err(query_error)
+    }
+
     fn commit(&self, commit: CommitRequest) -> Result<Vec<Option<Document>>, StoreError> {
         self.interleave();
         let writes =
@@ -270,6 +274,10 @@ impl Host for MockHost {
     fn new_id(&self, prefix: &str) -> Result<String, StoreError> {
         self.next_id.set(self.next_id.get() + 1);
         Ok(format!("{prefix}_{:026}", self.next_id.get()))
+    }
+
+    fn new_ids(&self, prefix: &str, count: usize) -> Result<Vec<String>, StoreError> {
+        (0..count).map(|_| self.new_id(prefix)).collect()
     }
 
     fn log(&self, _level: Level, message: &str, _fields: &[(&str, &str)]) {

@@ -195,15 +195,23 @@ impl Route<'_> {
 
     /// Adds an optional query parameter of type `T`.
     pub fn query_param<T: JsonSchema>(self, name: &'static str, description: &'static str) -> Self {
+        self.with_query_param::<T>(name, description, false)
+    }
+
+    /// Adds a query parameter of type `T` without which the request is refused.
+    pub fn required_query_param<T: JsonSchema>(self, name: &'static str, description: &'static str) -> Self {
+        self.with_query_param::<T>(name, description, true)
+    }
+
+    fn with_query_param<T: JsonSchema>(
+        self,
+        name: &'static str,
+        description: &'static str,
+        required: bool,
+    ) -> Self {
         self.with(|route, schemas| {
             let schema = schemas.schema::<T>().to_string();
-            route.params.push(ParamDescription {
-                name,
-                location: "query",
-                required: false,
-                schema,
-                description,
-            });
+            route.params.push(ParamDescription { name, location: "query", required, schema, description });
         })
     }
 
@@ -281,6 +289,13 @@ impl Route<'_> {
             route.list =
                 Some(ListDescription { collection, filters: filters.to_vec(), sorts: sorts.to_vec(), text });
         })
+    }
+
+    /// The route understands a list's filters and search, and answers about everything that they leave: it takes no
+    /// paging and no order.
+    pub fn unpaged_list(self, collection: &'static str, filters: &[&'static str], text: bool) -> Self {
+        let route = self.list(collection, filters, &[], text);
+        route.with(|route, _| route.attrs.push(("list", "unpaged".to_owned())))
     }
 
     /// Answers may come from the response cache.

@@ -1,6 +1,8 @@
 //! JSON Schemas of the types in a plugin's routes.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform,
+};
 use serde_json::{Map, Value, json};
 
 use crate::bulk::OPERATIONS_MAX;
@@ -16,6 +18,7 @@ impl Default for Schemas {
         let settings = SchemaSettings::draft2020_12().with(|settings| {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
+            settings.transforms.push(Box::new(RecursiveTransform(one_list)));
         });
         Self { generator: settings.into_generator(), patches: Map::new() }
     }
@@ -27,7 +30,8 @@ impl Schemas {
         self.generator.subschema_for::<T>().to_value()
     }
 
-    /// The schema of a JSON Merge Patch for `T`: every member optional and nullable, arrays whole. It is named after
+    /// The schema of a JSON Merge Patch for `T`: every member optional, and nullable unless `T` requires it; arrays
+    /// whole. It is named after
     /// the resource: `ProductPatch` for `Product` and for `ProductInput`.
     pub fn patch<T: JsonSchema>(&mut self) -> Value {
         self.schema::<T>();
@@ -137,17 +141,46 @@ pub fn all_required(schema: &mut Schema) {
     schema.insert("required".to_owned(), Value::Array(names));
 }
 
+/// Makes one list of an enum whose variants are documented, which comes as a branch for each of them. Client
+/// generators make an empty class of such branches. What was said of a variant goes into the text about the enum.
+fn one_list(schema: &mut Schema) {
+    let Some(branches) = schema.get("oneOf").and_then(Value::as_array) else { return };
+    let (mut values, mut notes) = (Vec::new(), Vec::new());
+    for branch in branches {
+        let is_text = branch.get("type").is_some_and(|kind| kind == "string");
+        match (branch.get("const"), branch.get("enum")) {
+            (Some(Value::String(value)), None) if is_text => {
+                let about = branch.get("description").and_then(Value::as_str);
+                notes.extend(about.map(|about| format!("`{value}`: {about}")));
+                values.push(json!(value));
+            }
+            (None, Some(Value::Array(several))) if is_text => values.extend(several.iter().cloned()),
+            _ => return,
+        }
+    }
+    let about = schema.get("description").and_then(Value::as_str).map(str::to_owned);
+    let text: Vec<String> = about.into_iter().chain(notes).collect();
+    schema.remove("oneOf");
+    schema.insert("type".to_owned(), json!("string"));
+    schema.insert("enum".to_owned(), Value::Array(values));
+    if !text.is_empty() {
+        schema.insert("description".to_owned(), json!(text.join("\n\n")));
+    }
+}
+
 /// Makes an object schema fit for merge patches.
 fn loosen(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
-    object.remove("required");
+    let required = object.remove("required").unwrap_or_default();
+    // What has to be there cannot be removed.
+    let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|it| it == name));
     let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) else { return };
-    for property in properties.values_mut() {
+    for (name, property) in properties.iter_mut() {
         if let Some(members) = property.as_object_mut() {
             members.remove("default");
         }
         let read_only = property.get("readOnly").and_then(Value::as_bool).unwrap_or_default();
-        if !read_only {
+        if !read_only && !is_required(name) {
             *property = nullable(property.take());
         }
     }
@@ -183,12 +216,36 @@ mod tests {
         /// The name.
         name: String,
         note: Option<String>,
-        inner: Inner,
+        limits: Option<Inner>,
     }
 
     #[derive(Serialize, Deserialize, JsonSchema)]
     struct Inner {
         count: i64,
+    }
+
+    /// How it is.
+    #[derive(Serialize, JsonSchema)]
+    #[serde(rename_all = "camelCase")]
+    #[expect(dead_code, reason = "its schema is looked at")]
+    enum State {
+        /// As it came.
+        New,
+        Used,
+    }
+
+    #[test]
+    fn an_enum_with_documented_variants_is_one_list() {
+        let mut schemas = Schemas::default();
+        schemas.schema::<State>();
+        let (_, text) = schemas.finish().remove(0);
+        let schema: Value = serde_json::from_str(&text).unwrap();
+        let expected = json!({
+            "description": "How it is.\n\n`new`: As it came.",
+            "type": "string",
+            "enum": ["used", "new"],
+        });
+        assert_eq!(schema, expected);
     }
 
     #[test]
@@ -200,9 +257,10 @@ mod tests {
         assert_eq!(names, ["Inner", "Sample", "SamplePatch"]);
         let patch: Value = serde_json::from_str(&all[2].1).unwrap();
         assert_eq!(patch.get("required"), None);
-        assert_eq!(patch["properties"]["name"]["type"], json!(["string", "null"]));
+        assert_eq!(patch["properties"]["name"]["type"], json!("string"));
+        assert_eq!(patch["properties"]["note"]["type"], json!(["string", "null"]));
         assert_eq!(patch["properties"]["id"]["type"], json!("string"));
-        assert_eq!(patch["properties"]["inner"]["anyOf"][1], json!({"type": "null"}));
+        assert_eq!(patch["properties"]["limits"]["anyOf"][1], json!({"type": "null"}));
         assert_eq!(patch["additionalProperties"], json!(false));
     }
 }

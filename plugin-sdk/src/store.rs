@@ -1,7 +1,7 @@
 //! Typed reads. Writes are in [`commit`](crate::commit).
 
 use serde::{Deserialize, de::DeserializeOwned};
-use store_model::{Aggregate, AggregateRow, Document, Filter, Query};
+use store_model::{Aggregate, AggregateRow, Document, FacetCount, Facets, Filter, Query};
 
 use crate::{
     commit::Commit,
@@ -108,9 +108,19 @@ impl<'h> Context<'h> {
         self.host.aggregate(collection, aggregate)
     }
 
+    /// How the matching documents are distributed over values and ranges: the counts of each facet.
+    pub fn facets(&self, collection: &str, facets: &Facets) -> Result<Vec<Vec<FacetCount>>, StoreError> {
+        self.host.facets(collection, facets)
+    }
+
     /// A new id: the prefix (2 to 4 lower-case letters), an underscore and 26 characters that sort by time.
     pub fn new_id(&self, prefix: &str) -> Result<String, StoreError> {
         self.host.new_id(prefix)
+    }
+
+    /// That many new ids, ascending, by one call into the host. At most 1 000.
+    pub fn new_ids(&self, prefix: &str, count: usize) -> Result<Vec<String>, StoreError> {
+        if count == 0 { Ok(Vec::new()) } else { self.host.new_ids(prefix, count) }
     }
 
     /// Starts a commit.

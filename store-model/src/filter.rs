@@ -47,4 +47,22 @@ impl Filter {
     pub fn eq(path: &str, value: impl Into<Scalar>) -> Self {
         Self::Eq(path.to_owned(), value.into())
     }
+
+    /// What a condition is about; nothing for one that is made of others.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Eq(path, _)
+            | Self::Ne(path, _)
+            | Self::In(path, _)
+            | Self::Nin(path, _)
+            | Self::Gt(path, _)
+            | Self::Gte(path, _)
+            | Self::Lt(path, _)
+            | Self::Lte(path, _)
+            | Self::Prefix(path, _)
+            | Self::Contains(path, _)
+            | Self::Exists(path, _) => Some(path),
+            Self::And(_) | Self::Or(_) | Self::Not(_) => None,
+        }
+    }
 }

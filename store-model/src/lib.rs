@@ -15,6 +15,7 @@ pub mod commit;
 pub mod cursor;
 pub mod document;
 pub mod evaluate;
+pub mod facets;
 pub mod filter;
 pub mod memory;
 pub mod order;
@@ -29,6 +30,7 @@ pub mod write;
 
 pub use aggregate::{Aggregate, AggregateRow, GroupKey, Measure};
 pub use document::Document;
+pub use facets::{Facet, FacetCount, Facets};
 pub use filter::Filter;
 pub use query::{Direction, Page, Query, QueryError, Scope, SortKey};
 pub use schema::{

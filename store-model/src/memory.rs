@@ -21,11 +21,12 @@ use crate::{
     cursor,
     document::Document,
     evaluate::{in_scope, matches},
+    facets::{FacetCount, Facets, Tally},
     filter::Filter,
     query::{Page, Query, QueryError, Scope},
     schema::CollectionSchema,
     text::document_tokens,
-    validate::{check_aggregate, check_filter, check_query, check_scope},
+    validate::{check_aggregate, check_facets, check_filter, check_query, check_scope},
     value::Scalar,
     write::{Commit, CommitRefused},
 };
@@ -112,6 +113,18 @@ impl MemoryStore {
             fold.add(document);
         }
         Ok(fold.finish())
+    }
+
+    pub fn facets(&self, collection: &str, facets: &Facets) -> Result<Vec<Vec<FacetCount>>, QueryError> {
+        let schema = &self.declared(collection)?.schema;
+        let text = check_facets(schema, facets)?;
+        let mut tallies: Vec<Tally<'_>> = facets.facets.iter().map(Tally::new).collect();
+        for document in self.matching(collection, &facets.filter, facets.scope.as_ref())? {
+            if text.as_ref().is_none_or(|text| text.rank(&document_tokens(schema, document)).is_some()) {
+                tallies.iter_mut().for_each(|tally| tally.add(schema, document));
+            }
+        }
+        Ok(tallies.into_iter().map(Tally::finish).collect())
     }
 
     /// Applies all writes or none. Results are the documents, nothing for deletes.

@@ -14,6 +14,7 @@ mod identity;
 mod load;
 mod mongodb;
 mod reads;
+mod scale;
 mod table;
 
 use table::Table;
@@ -38,6 +39,11 @@ async fn main() {
     }
     if is_wanted("mongodb") {
         mongodb::run(&mut table).await;
+    }
+    // Minutes long, so only when it is named.
+    if wanted.iter().any(|wanted| wanted == "scale") {
+        let products = wanted.iter().find_map(|wanted| wanted.parse().ok());
+        scale::run(&mut table, products).await;
     }
     println!("{table}");
 }

@@ -126,6 +126,12 @@ impl Answer {
         self.json()
     }
 
+    /// Asserts the status of an answer whose body is of no interest.
+    #[track_caller]
+    pub fn expect_status(self, status: u16) {
+        assert_eq!(self.status.as_u16(), status, "{}: {}", self.what, self.text());
+    }
+
     /// Asserts a problem document with this status and code, and answers it.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Value {

@@ -40,9 +40,11 @@ pub fn built(folder: &str, name: &str) -> PathBuf {
 
 /// Where cargo builds.
 pub fn target_dir() -> PathBuf {
-    // The test binary lies in target/<profile>/deps.
+    // A test binary lies in target/<profile>/deps, the bench above it.
     let binary = std::env::current_exe().unwrap();
-    binary.ancestors().nth(3).unwrap().to_owned()
+    let folder = binary.parent().unwrap();
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
+    profile.parent().unwrap().to_owned()
 }
 
 /// Gives a data directory the compiled plugins of all tests: compiling them anew would take most of a test's time.
@@ -86,7 +88,7 @@ pub struct TestHost {
     served: JoinHandle<()>,
     data: TempDir,
     /// Goes away with the host.
-    _database: Option<Arc<TestDatabase>>,
+    database: Option<Arc<TestDatabase>>,
 }
 
 /// The grants of the shipped plugins.
@@ -194,7 +196,7 @@ impl TestHostBuilder {
             stop: Some(stop),
             served,
             data,
-            _database: database,
+            database,
         }
     }
 }
@@ -208,6 +210,12 @@ impl TestHost {
     /// The same on MongoDB.
     pub async fn shop_on_mongodb() -> Self {
         TestHostBuilder::shop().on_mongodb().start().await
+    }
+
+    /// Describes another host on the same backend: one without plugins.
+    pub fn another(&self) -> TestHostBuilder {
+        let builder = TestHostBuilder::empty();
+        if self.database.is_some() { builder.on_mongodb() } else { builder }
     }
 
     pub fn origin(&self) -> &str {

@@ -4,6 +4,8 @@
 pub mod backup;
 pub mod client;
 pub mod host;
+pub mod images;
+pub mod packages;
 pub mod plugin;
 pub mod process;
 pub mod random;

@@ -50,7 +50,7 @@ pub fn id(resource: &Value) -> &str {
 }
 
 /// Every collection that a request may write to.
-const COLLECTIONS: [&str; 14] = [
+const COLLECTIONS: [&str; 16] = [
     "products",
     "categories",
     "category_tree",
@@ -62,6 +62,8 @@ const COLLECTIONS: [&str; 14] = [
     "_events",
     "_idempotency",
     "_identity",
+    "_jobs",
+    "_media",
     "_plugin_sets",
     "_roles",
     "_sessions",

@@ -51,6 +51,9 @@ pub const RESTORE_KILLS: Size = Size { usual: 4, extended: 100 };
 /// Connections that say nothing, or half a request.
 pub const SILENT_CLIENTS: Size = Size { usual: 200, extended: 4_000 };
 
+/// Requests that schemathesis makes up for each operation, besides those that it derives from the document.
+pub const SCHEMATHESIS_EXAMPLES: Size = Size { usual: 5, extended: 200 };
+
 pub fn is_extended() -> bool {
     std::env::var("WARES_TEST_EXTENDED").is_ok_and(|value| value == "1")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hyper::Method;
 use platform_tests::{
-    host::{TestHost, TestHostBuilder},
+    host::{SHOP_GRANTS, TestHost},
     plugin::marked,
 };
 use serde_json::Value;
@@ -35,9 +35,16 @@ fn references(document: &Value, value: &Value) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_document_lists_what_is_served_and_nothing_else() {
-    let host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    the_document_lists_what_is_served_and_nothing_else,
+    the_document_keeps_the_rules_of_generators,
+    the_tag_follows_the_generation,
+    the_page_needs_nobody_else,
+    the_documents_can_be_closed,
+);
+
+async fn the_document_lists_what_is_served_and_nothing_else(host: TestHost) {
     let client = host.anonymous();
     for path in ["//openapi.json", "//openapi-3.0.json"] {
         let document = client.get(path).await.expect(200);
@@ -45,6 +52,7 @@ async fn the_document_lists_what_is_served_and_nothing_else() {
             operations(&document).iter().map(|(method, path, _)| format!("{method} {path}")).collect();
         let mut served: BTreeSet<String> =
             crate::identity::access::ROWS.iter().map(|row| row.route.to_owned()).collect();
+        served.extend(["POST /media", "GET /media/{id}", "DELETE /media/{id}"].map(str::to_owned));
         for plugin in host.app.plugins_report()["plugins"].as_array().unwrap() {
             served.extend(
                 plugin["routes"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()),
@@ -56,9 +64,7 @@ async fn the_document_lists_what_is_served_and_nothing_else() {
 }
 
 /// What client generators and readers need, in both versions.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_document_keeps_the_rules_of_generators() {
-    let host = TestHost::shop().await;
+async fn the_document_keeps_the_rules_of_generators(host: TestHost) {
     for path in ["//openapi.json", "//openapi-3.0.json"] {
         let document = host.anonymous().get(path).await.expect(200);
         assert!(document["info"]["license"]["name"].is_string());
@@ -113,9 +119,8 @@ async fn the_document_keeps_the_rules_of_generators() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_tag_follows_the_generation() {
-    let host = TestHostBuilder::empty().marked("versioned", "a").start().await;
+async fn the_tag_follows_the_generation(host: TestHost) {
+    let host = host.another().marked("versioned", "a").start().await;
     let client = host.anonymous();
     for path in ["//openapi.json", "//openapi-3.0.json"] {
         let first = client.get(path).await;
@@ -140,9 +145,7 @@ async fn the_tag_follows_the_generation() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_needs_nobody_else() {
-    let host = TestHost::shop().await;
+async fn the_page_needs_nobody_else(host: TestHost) {
     let client = host.anonymous();
     let page = client.get("//docs").await;
     assert_eq!(page.status, 200);
@@ -160,9 +163,9 @@ async fn the_page_needs_nobody_else() {
     assert_eq!(client.send(again).await.status, 304);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_documents_can_be_closed() {
-    let host = TestHostBuilder::shop().configure(|config| config.server.docs = false).start().await;
+async fn the_documents_can_be_closed(host: TestHost) {
+    let shop = host.another().plugin("products").plugin("categories").grants(SHOP_GRANTS);
+    let host = shop.configure(|config| config.server.docs = false).start().await;
     for path in ["//openapi.json", "//openapi-3.0.json", "//docs", "//docs/scalar.js"] {
         host.anonymous().get(path).await.expect_problem(404, "not_found");
     }

@@ -14,6 +14,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tower", &["http", "http.rs"]),
     ("tower_http", &["http", "http.rs"]),
     ("scalar_api_reference", &["http", "http.rs"]),
+    ("multer", &["http"]),
+    ("object_store", &["media"]),
+    ("imagesize", &["media"]),
     ("matchit", &["plugin"]),
     ("wasmtime", &["plugin", "plugin.rs"]),
     ("wasmtime_wasi", &["plugin", "plugin.rs"]),
@@ -96,7 +99,7 @@ fn the_host_uses_each_technology_behind_its_door_only() {
 
 #[test]
 fn leaves_know_neither_http_nor_plugins() {
-    for leaf in ["store", "identity", "audit", "config", "seed", "backup"] {
+    for leaf in ["store", "identity", "audit", "media", "config", "seed", "backup"] {
         let folder = root().join("host/src").join(leaf);
         for (path, text) in sources(&folder) {
             for forbidden in ["crate::http", "crate::plugin", "crate::app", "crate::cli"] {

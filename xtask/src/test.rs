@@ -36,6 +36,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     if let Some(mongod) = &mongod {
         command.env("WARES_TEST_MONGODB", &mongod.address).env("MONGOD_BIN", &mongod.program);
     }
+    // Tests that could not get what they need put a line into it.
+    let left_out = workspace.target.join("left-out");
+    let _ = fs::remove_file(&left_out);
+    command.env("WARES_TEST_LEFT_OUT", &left_out);
     let report = workspace.target.join("nextest/default/junit.xml");
     // The report of an earlier run must not be taken for this one's.
     let _ = fs::remove_file(&report);
@@ -46,6 +50,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         Err(_) => shell::complain(
             "Install cargo-nextest (`cargo install --locked cargo-nextest`) to see which tests are slow.",
         ),
+    }
+    if let Ok(lines) = fs::read_to_string(&left_out) {
+        shell::complain(lines.trim_end());
     }
     if mongod.is_none() {
         shell::complain(NOT_TESTED);

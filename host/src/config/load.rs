@@ -211,22 +211,21 @@ fn invalid(layers: &Layers, key: &str, expected: String) -> ConfigError {
 }
 
 fn refuse_unsupported(layers: &Layers, config: &Config) -> Result<(), ConfigError> {
-    let key = "store.redis_uri";
-    match (&config.store.redis_uri, layers.get(key)) {
-        (Some(_), Some((_, origin))) => Err(ConfigError::Unsupported {
-            origin: origin.clone(),
-            key,
-            instead: "cache and bus are in process without it",
-        }),
-        _ => Ok(()),
+    let redis = "cache and bus are in process without it";
+    let bucket = "media goes to the data directory without it";
+    for (key, set, instead) in [
+        ("store.redis_uri", config.store.redis_uri.is_some(), redis),
+        ("store.bucket", !config.store.bucket.is_empty(), bucket),
+    ] {
+        if let (true, Some((_, origin))) = (set, layers.get(key)) {
+            return Err(ConfigError::Unsupported { origin: origin.clone(), key, instead });
+        }
     }
+    Ok(())
 }
 
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    if !config.store.bucket.is_empty() {
-        warnings.push("STORAGE_BUCKET is set, but this build stores no media yet; it is ignored".to_owned());
-    }
     if config.payment.gateway_key.is_some() {
         warnings.push(
             "PAYMENT_GATEWAY_KEY is set, but this build has no payment plugins yet; it is ignored".to_owned(),

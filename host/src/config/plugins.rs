@@ -99,7 +99,7 @@ impl Default for LimitsConfig {
             cpu_ms: 1_000,
             memory_bytes: 64 * 1024 * 1024,
             concurrency: 64,
-            host_calls: 1_000,
+            host_calls: 4_000,
             host_call_bytes: 4 * 1024 * 1024,
             response_bytes: 4 * 1024 * 1024,
             log_lines: 200,

@@ -104,6 +104,12 @@ impl ServerConfig {
         format!("http://{}", SocketAddr::new(address, self.listen.port()))
     }
 
+    /// Where clients reach this host, when that was said and is not only derived from the listening address.
+    pub fn public_url(&self) -> Option<&str> {
+        let said = !self.base_url.is_empty() && self.base_url != self.local_url();
+        said.then_some(self.base_url.as_str())
+    }
+
     /// The path that every API route starts with.
     pub fn api_path(&self) -> String {
         format!("/api/{}", self.api_version)

@@ -11,7 +11,7 @@ use crate::store::StoreConfig;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSection {
-    /// Folder of the embedded store, the control socket, compiled plugins and the generated development secret.
+    /// Folder of the embedded store, media, the control socket, compiled plugins and the generated development secret.
     pub data_dir: PathBuf,
     /// Address of a MongoDB replica set. Empty means the embedded store. May hold a password.
     #[serde(with = "secret")]

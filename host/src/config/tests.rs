@@ -129,6 +129,8 @@ fn backends_that_are_not_there_yet_are_refused() {
     let error = error_of(load_with(&[("REDIS_URI", "redis://user:hunter2@host")], &Overrides::default()));
     assert!(error.contains("REDIS_URI") && error.contains("not supported by this build yet"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
+    let error = error_of(load_with(&[("STORAGE_BUCKET", "s3://shop")], &Overrides::default()));
+    assert!(error.contains("STORAGE_BUCKET") && error.contains("`store.bucket`"), "{error}");
 }
 
 #[test]

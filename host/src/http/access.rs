@@ -7,6 +7,7 @@ use crate::{
     app::App,
     identity::{self, Principal, PrincipalKind},
     plugin::{Caller, CallerKind, descriptor::AccessRule},
+    store::Actor,
 };
 
 /// A request below the API base.
@@ -60,6 +61,16 @@ async fn behind_token(app: &App, headers: &HeaderMap) -> Result<Option<Principal
         .map(|(_, token)| token.trim())
         .ok_or_else(invalid)?;
     Ok(Some(app.identity().authenticate(token).await?))
+}
+
+/// Who is named in the audit log for a change: staff and service accounts are.
+pub(super) fn actor(caller: &Caller, visit: &Visit) -> Option<Actor> {
+    let audited = matches!(caller.kind, CallerKind::Admin | CallerKind::Service);
+    audited.then(|| Actor {
+        kind: caller.kind.as_str().to_owned(),
+        id: caller.subject.clone(),
+        address: visit.address.map(|address| address.to_string()),
+    })
 }
 
 pub(super) fn caller_of(principal: &Principal) -> Caller {

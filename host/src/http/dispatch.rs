@@ -3,7 +3,7 @@
 //! Everything a plugin must not be trusted with happens here, before a guest runs: authentication, the access rule,
 //! parameters, the body's schema, idempotency. After it: `ETag`, paging headers, 304.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     http::{HeaderMap, Method, header},
@@ -132,14 +132,7 @@ async fn answer(
         Some(document) if answer.status >= 400 => Err(ApiError::replayed(&document)),
         _ => Ok(shape(answer.into(), true)),
     };
-    let key = match entry.route.takes_idempotency_key() {
-        true => {
-            let asked =
-                idempotency::Asked { method: &entry.route.method, full_path, headers, body: original_body };
-            idempotency::key(app, &asked, &request.caller)?
-        }
-        false => None,
-    };
+    let key = idempotency::key(app, entry, headers, full_path, original_body, &request.caller)?;
     let _in_flight: Option<InFlight> = match &key {
         Some(key) => Some(app.in_flight().enter(key)?),
         None => None,
@@ -153,7 +146,7 @@ async fn answer(
     };
     let transaction = Transaction::new(
         key.clone(),
-        audited(entry, &request.caller, visit.address),
+        audited(entry, &request.caller, visit),
         &entry.route.operation_id,
         &**request_id,
     );
@@ -194,16 +187,6 @@ async fn answer(
 }
 
 /// Staff and service accounts' changes are audited.
-fn audited(entry: &RouteEntry, caller: &Caller, address: Option<IpAddr>) -> Option<Actor> {
-    let audits =
-        matches!(caller.kind, CallerKind::Admin | CallerKind::Service) && entry.route.method != "GET";
-    audits.then(|| actor(caller, address))
-}
-
-pub(super) fn actor(caller: &Caller, address: Option<IpAddr>) -> Actor {
-    Actor {
-        kind: caller.kind.as_str().to_owned(),
-        id: caller.subject.clone(),
-        address: address.map(|address| address.to_string()),
-    }
+fn audited(entry: &RouteEntry, caller: &Caller, visit: &Visit) -> Option<Actor> {
+    if entry.route.method == "GET" { None } else { access::actor(caller, visit) }
 }

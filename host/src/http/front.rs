@@ -156,26 +156,25 @@ pub(super) fn check_length(request: &Request) -> Result<(), ApiError> {
 /// # Errors
 /// `not_acceptable`.
 pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), ApiError> {
+    if accepts(headers, &["*/*", "application/*", "application/json", "application/problem+json"]) {
+        return Ok(());
+    }
+    Err(ApiError::new("not_acceptable", "Answers are `application/json`."))
+}
+
+/// Whether a client takes what any of these ranges names.
+pub(super) fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
     let mut given = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-    let takes_json = |range: &str| {
+    let takes = |range: &str| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
         let refused = parts.any(|part| {
             let quality = part.strip_prefix("q=").and_then(|quality| quality.trim().parse::<f32>().ok());
             quality == Some(0.0)
         });
-        !refused
-            && matches!(
-                kind.as_str(),
-                "*/*" | "application/*" | "application/json" | "application/problem+json"
-            )
+        !refused && ranges.contains(&kind.as_str())
     };
-    if given.peek().is_none()
-        || given.any(|value| value.trim().is_empty() || value.split(',').any(takes_json))
-    {
-        return Ok(());
-    }
-    Err(ApiError::new("not_acceptable", "Answers are `application/json`."))
+    given.peek().is_none() || given.any(|value| value.trim().is_empty() || value.split(',').any(takes))
 }
 
 /// A W3C trace context: the client's with a span of ours, or a new one.

@@ -34,21 +34,36 @@ pub(super) fn check_given(entry: &RouteEntry, headers: &HeaderMap, caller: &Call
     Ok(())
 }
 
-/// A request that takes a key.
-pub(super) struct Asked<'a> {
-    pub(super) method: &'a str,
-    /// Below the API base, with the query.
-    pub(super) full_path: &'a str,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
-}
-
 /// The key of a request, where it has one.
 ///
 /// # Errors
 /// `invalid_parameter` for a key that cannot be one.
-pub(super) fn key(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<IdempotencyKey>, ApiError> {
-    let Some(value) = asked.headers.get("idempotency-key") else { return Ok(None) };
+pub(super) fn key(
+    app: &App,
+    entry: &RouteEntry,
+    headers: &HeaderMap,
+    full_path: &str,
+    body: &[u8],
+    caller: &Caller,
+) -> Result<Option<IdempotencyKey>, ApiError> {
+    if !entry.route.takes_idempotency_key() {
+        return Ok(None);
+    }
+    given(app, headers, &format!("{} {full_path}", entry.route.method), body, caller)
+}
+
+/// The same where the method takes a key. `request` is the method and the full path.
+///
+/// # Errors
+/// `invalid_parameter` for a key that cannot be one.
+pub(super) fn given(
+    app: &App,
+    headers: &HeaderMap,
+    request: &str,
+    body: &[u8],
+    caller: &Caller,
+) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let invalid = |message: &str| ApiError::parameter("invalid_parameter", "Idempotency-Key", message);
     let text = value.to_str().unwrap_or_default();
     if text.is_empty() || text.len() > KEY_CHARS || !text.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
@@ -57,14 +72,9 @@ pub(super) fn key(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Optio
     if caller.kind == CallerKind::Anonymous && text.len() < ANONYMOUS_KEY_CHARS {
         return Err(invalid("Without an account a key has at least 128 bits, such as a random UUID."));
     }
-    let scope = format!(
-        "{}:{} {} {}",
-        caller.kind.as_str(),
-        caller.subject.as_deref().unwrap_or_default(),
-        asked.method,
-        asked.full_path
-    );
-    Ok(Some(IdempotencyKey::new(&scope, text, asked.body, app.store().clock().now_ms())))
+    let scope =
+        format!("{}:{} {request}", caller.kind.as_str(), caller.subject.as_deref().unwrap_or_default());
+    Ok(Some(IdempotencyKey::new(&scope, text, body, app.store().clock().now_ms())))
 }
 
 /// What is known of a key, when the request may go on.

@@ -8,6 +8,9 @@ use serde_json::{Map, Number, Value};
 use super::error::ApiError;
 use crate::plugin::schema_check::JSON_DEPTH as DEPTH;
 
+/// 2^63: whole numbers below it fit into 64 bits with their sign.
+const WHOLE_BOUND: f64 = 9_223_372_036_854_775_808.0;
+
 /// Parses a request body.
 ///
 /// # Errors
@@ -57,6 +60,10 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        // JSON has one kind of number: 12.0 is the integer 12, for the schema as for handlers.
+        if value.fract() == 0.0 && value.abs() < WHOLE_BOUND {
+            return Ok(Value::Number((value as i64).into()));
+        }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number out of range"))
     }
 
@@ -107,6 +114,10 @@ mod tests {
     #[test]
     fn json_is_parsed_strictly() {
         assert_eq!(parse(br#"{"a":[1,-2,1.5,null,true,"x"]}"#).unwrap()["a"][2], 1.5);
+        assert_eq!(
+            parse(b"[12.0,-1e3,-0.0,1e18,0.5]").unwrap().to_string(),
+            "[12,-1000,0,1000000000000000000,0.5]"
+        );
         for text in [
             "",
             "{",

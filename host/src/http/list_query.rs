@@ -90,6 +90,14 @@ pub(super) fn parse(
             return Err(invalid(&name, "The parameter is given twice."));
         }
         match name.as_str() {
+            // Also where another dialect says it.
+            "limit" | "offset" | "cursor" | "count" | "sort" if fields.declaration.unpaged => {
+                return Err(ApiError::parameter(
+                    "unknown_parameter",
+                    &name,
+                    "There is no paging and no order.",
+                ));
+            }
             "limit" => list.limit = number(&name, &value, 1, LIMIT_MAX)?,
             "offset" => list.offset = number(&name, &value, 0, OFFSET_MAX)?,
             "cursor" => list.cursor = Some(value.clone()),
@@ -198,7 +206,7 @@ fn scalar(name: &str, text: &str, kind: FieldKind) -> Result<Scalar, ApiError> {
 
 fn sort(name: &str, value: &str, fields: &ListFields<'_>) -> Result<Vec<SortKey>, ApiError> {
     let mut keys: Vec<SortKey> = Vec::new();
-    for part in value.split(',').filter(|part| !part.is_empty()) {
+    for part in value.split(',').filter(|_| !value.is_empty()) {
         let (path, direction) = match part.strip_prefix('-') {
             Some(path) => (path, Direction::Descending),
             None => (part, Direction::Ascending),
@@ -236,6 +244,7 @@ mod tests {
             filters: vec!["name".to_owned(), "rank".to_owned(), "on".to_owned(), "at".to_owned()],
             sorts: vec!["name".to_owned(), "rank".to_owned()],
             text: true,
+            unpaged: false,
         };
         let kinds = BTreeMap::from([
             ("name".to_owned(), FieldKind::Text),
@@ -340,6 +349,7 @@ mod tests {
             (("filter[on]", "1"), "invalid_parameter"),
             (("filter[or][x][name][eq]", "1"), "invalid_parameter"),
             (("sort", "on"), "unknown_sort"),
+            (("sort", "name,"), "unknown_sort"),
             (("sort", "name,-name"), "invalid_parameter"),
             (("limit", "0"), "invalid_parameter"),
             (("limit", "101"), "invalid_parameter"),

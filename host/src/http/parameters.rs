@@ -62,6 +62,17 @@ pub(super) fn query(entry: &RouteEntry, query: Option<&str>) -> Result<Query, Ap
     Ok(Query { list, fields, own: rest })
 }
 
+/// Refuses a query string where a route has no parameters.
+///
+/// # Errors
+/// `unknown_parameter`, and `invalid_parameter` for what is not text.
+pub(super) fn none(query: Option<&str>) -> Result<(), ApiError> {
+    match query.map(decode_query).transpose()?.unwrap_or_default().first() {
+        Some((name, _)) => Err(ApiError::parameter("unknown_parameter", name, "There is no such parameter.")),
+        None => Ok(()),
+    }
+}
+
 /// Most parameters of a query string.
 const PARAMETERS: usize = 200;
 

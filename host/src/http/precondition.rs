@@ -18,6 +18,11 @@ impl Etag {
         })
     }
 
+    /// The tag of a representation whose hash is known.
+    pub(super) fn of_hash(version: u64, hash: &str) -> Self {
+        Self(format!("\"{version}-{}\"", hash.get(..16).unwrap_or(hash)))
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -42,6 +47,10 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     }
     let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(invalid)?;
     let number = tag.split_once('-').map_or(tag, |(number, _)| number);
+    // A number as we write it: one with a sign is none of ours, and a quote would end the tag.
+    if tag.contains('"') || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(invalid());
+    }
     number.parse().map(Some).map_err(|_| invalid())
 }
 
@@ -77,7 +86,7 @@ mod tests {
         assert_eq!(if_match(&headers("\"7-0123456789abcdef\"")).unwrap(), Some(7));
         assert_eq!(if_match(&headers("*")).unwrap(), None);
         assert_eq!(if_match(&HeaderMap::new()).unwrap(), None);
-        for bad in ["7", "\"x\"", "W/\"7\"", "\"7\", \"8\"", "\"-1\""] {
+        for bad in ["7", "\"x\"", "W/\"7\"", "\"7\", \"8\"", "\"-1\"", "\"+7\"", "\"\""] {
             assert_eq!(if_match(&headers(bad)).unwrap_err().code(), "invalid_parameter", "{bad}");
         }
     }

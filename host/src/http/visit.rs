@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, request::Parts};
 use ipnet::IpNet;
 
 use super::limits::TellLater;
@@ -22,6 +22,11 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
+    /// What is known of the request with this head.
+    pub(super) fn of(parts: &Parts) -> Self {
+        parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::of_host(Arc::from("-")))
+    }
+
     /// A request that comes from nowhere: the host's own.
     pub(crate) fn of_host(request_id: Arc<str>) -> Self {
         Self { request_id, address: None, quota: TellLater::default() }

@@ -76,6 +76,10 @@ fn convert(schema: &mut Value) {
     constants(members);
     bounds(members);
     nullable(members);
+    // 3.0 wants to know of every array what is in it.
+    if members.get("type").is_some_and(|kind| kind == "array") {
+        members.entry("items").or_insert_with(|| json!({}));
+    }
     // A reference may have no neighbours.
     if members.len() > 1
         && let Some(reference) = members.shift_remove("$ref")
@@ -199,6 +203,7 @@ mod tests {
             json!({ "description": "An A.", "allOf": [{ "$ref": "#/components/schemas/A" }] })
         );
         assert_eq!(converted(json!({ "properties": { "x": true } })), json!({ "properties": { "x": {} } }));
+        assert_eq!(converted(json!({ "type": "array" })), json!({ "type": "array", "items": {} }));
         assert_eq!(
             converted(json!({ "type": "object", "propertyNames": { "pattern": "a" } })),
             json!({ "type": "object" })

@@ -5,6 +5,8 @@
 //! permission they need in `x-permissions`, a list's fields in `x-list`, and `x-versioned` that they know `ETag` and
 //! `If-Match`.
 
+mod media;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -46,6 +48,11 @@ pub(super) fn add(
             paths.entry(path.clone()).or_default().insert(method.clone(), completed);
         }
     }
+    media::add(paths, schemas, tags);
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
 fn complete(path: &str, method: &str, mut operation: Value) -> Value {
@@ -72,7 +79,9 @@ fn complete(path: &str, method: &str, mut operation: Value) -> Value {
         operation["description"] =
             json!(format!("{about}\n\nNeeds the permission {}.", permissions.join(" or ")));
     }
-    add_parameters(method, versioned, &list, &mut operation);
+    let repeatable =
+        own.as_array().is_some_and(|codes| codes.iter().any(|code| code == "idempotency_key_reused"));
+    add_parameters(method, versioned, repeatable, &list, &mut operation);
 
     let mut codes: Vec<&str> = own.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     codes.extend(ALWAYS);
@@ -107,7 +116,7 @@ fn complete(path: &str, method: &str, mut operation: Value) -> Value {
     operation
 }
 
-fn add_parameters(method: &str, versioned: bool, list: &Value, operation: &mut Value) {
+fn add_parameters(method: &str, versioned: bool, repeatable: bool, list: &Value, operation: &mut Value) {
     let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     if !list.is_null() {
         let names = |value: &Value| -> Vec<String> {
@@ -119,6 +128,7 @@ fn add_parameters(method: &str, versioned: bool, list: &Value, operation: &mut V
             filters: filters.keys().cloned().collect(),
             sorts: names(&list["sorts"]),
             text: false,
+            unpaged: false,
         };
         let kind = |path: &String| serde_json::from_value::<FieldKind>(filters.get(path)?.clone()).ok();
         parameters::list_parameters(&declaration, &kind, &mut parameters);
@@ -133,6 +143,14 @@ fn add_parameters(method: &str, versioned: bool, list: &Value, operation: &mut V
             "If-Match",
             "The `ETag` that was read: 412 when the resource has changed since.",
         ));
+    }
+    if repeatable {
+        let mut key = parameters::header(
+            "Idempotency-Key",
+            "Repeats of the request with this key get its answer, for 24 hours.",
+        );
+        key["schema"] = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
+        parameters.push(key);
     }
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);

@@ -115,7 +115,7 @@ fn headers(route: &Route, declared: &Response) -> Map<String, Value> {
     if declared.status == 201 {
         headers.insert("Location".to_owned(), text("Where the new resource is."));
     }
-    if route.list.is_some() {
+    if route.list.as_ref().is_some_and(|list| !list.unpaged) {
         let total = json!({ "description": "How many there are in all.", "schema": { "type": "integer" } });
         headers.insert("X-Total-Count".to_owned(), total);
         headers.insert("Content-Range".to_owned(), text("The positions that are shown and the total."));

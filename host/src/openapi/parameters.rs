@@ -8,6 +8,11 @@ use crate::plugin::{
     descriptor::{ListDeclaration, Location, Route},
 };
 
+/// A tag that names a version, or any version.
+const IF_MATCH: &str = r#"^(\*|"[0-9]{1,19}(-[^"]*)?")$"#;
+/// As many as the host takes.
+const SORT_KEYS: usize = 5;
+
 pub(super) fn of(route: &Route, generation: &Generation) -> Vec<Value> {
     let mut parameters: Vec<Value> = route
         .params
@@ -45,16 +50,21 @@ pub(super) fn of(route: &Route, generation: &Generation) -> Vec<Value> {
         let names: Vec<String> = members.iter().map(|name| format!("`{name}`")).collect();
         let about =
             format!("Leave all members out but these and the id, separated by commas: {}.", names.join(", "));
-        parameters.push(query("fields", &about, &json!({ "type": "string", "minLength": 1 })));
+        let names: Vec<&String> = members.iter().collect();
+        parameters.push(query("fields", &about, &listed("", &names, None)));
     }
     if route.method == "GET" {
         parameters.push(header("If-None-Match", "An `ETag`: 304 when the representation is still the same."));
     } else {
         if route.method != "POST" {
-            parameters.push(header(
-                "If-Match",
-                "The `ETag` that was read: 412 when the resource has changed since.",
-            ));
+            let mut tag =
+                header("If-Match", "The `ETag` that was read: 412 when the resource has changed since.");
+            tag["schema"]["pattern"] = json!(IF_MATCH);
+            tag["examples"] = json!({
+                "version": { "summary": "This version.", "value": "\"7\"" },
+                "any": { "summary": "Any version, as without the header.", "value": "*" }
+            });
+            parameters.push(tag);
         }
         if route.method != "PUT" {
             let mut key = header(
@@ -78,11 +88,7 @@ fn default_description(name: &str) -> &str {
     }
 }
 
-pub(super) fn list_parameters(
-    list: &ListDeclaration,
-    kind: &dyn Fn(&String) -> Option<FieldKind>,
-    parameters: &mut Vec<Value>,
-) {
+fn paging_parameters(list: &ListDeclaration, text: &Value, parameters: &mut Vec<Value>) {
     let number = |least: u32, most: u32, default: Option<u32>| {
         let mut schema = json!({ "type": "integer", "minimum": least, "maximum": most });
         if let Some(default) = default {
@@ -96,11 +102,10 @@ pub(super) fn list_parameters(
         "How many to skip. Not together with `cursor`.",
         &number(0, 10_000, None),
     ));
-    let text = json!({ "type": "string" });
     parameters.push(query(
         "cursor",
         "The `X-Next-Cursor` of the page before, with the same filter and sort.",
-        &text,
+        text,
     ));
     let counts = json!({ "type": "string", "enum": ["exact", "none"], "default": "exact" });
     parameters.push(query("count", "`none` leaves the total out.", &counts));
@@ -111,7 +116,21 @@ pub(super) fn list_parameters(
     let named: Vec<String> = sorts.iter().map(|path| format!("`{path}`")).collect();
     let about =
         format!("Fields separated by commas, `-` before one for descending order: {}.", named.join(", "));
-    parameters.push(query("sort", &about, &text));
+    // Nothing is the order of the ids.
+    let mut sort = listed("-?", &sorts.iter().collect::<Vec<_>>(), Some(SORT_KEYS));
+    sort["pattern"] = json!(format!("^$|{}", sort["pattern"].as_str().unwrap_or_default()));
+    parameters.push(query("sort", &about, &sort));
+}
+
+pub(super) fn list_parameters(
+    list: &ListDeclaration,
+    kind: &dyn Fn(&String) -> Option<FieldKind>,
+    parameters: &mut Vec<Value>,
+) {
+    let text = json!({ "type": "string" });
+    if !list.unpaged {
+        paging_parameters(list, &text, parameters);
+    }
     if list.text {
         let words = json!({ "type": "string", "maxLength": 200 });
         parameters.push(query("q", "Full-text search: every word, the last one as a prefix.", &words));
@@ -130,6 +149,14 @@ pub(super) fn list_parameters(
             parameters.push(query(&name, &format!("`{path}` {about}"), &schema));
         }
     }
+}
+
+/// The schema of names separated by commas, each with a prefix.
+fn listed(prefix: &str, names: &[&String], most: Option<usize>) -> Value {
+    let names: Vec<String> = names.iter().map(|name| name.replace('.', "\\.")).collect();
+    let name = format!("{prefix}({})", names.join("|"));
+    let more = most.map_or("*".to_owned(), |most| format!("{{0,{}}}", most - 1));
+    json!({ "type": "string", "pattern": format!("^{name}(,{name}){more}$") })
 }
 
 /// The operators that are documented one by one; the others are alike.

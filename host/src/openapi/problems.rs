@@ -38,8 +38,11 @@ fn codes_of(route: &Route) -> BTreeSet<&str> {
     if route.params.iter().any(|param| param.location == Location::Path) {
         codes.insert("not_found");
     }
-    if route.list.is_some() {
-        codes.extend(["unknown_filter", "unknown_sort", "cursor_mismatch"]);
+    if let Some(list) = &route.list {
+        codes.insert("unknown_filter");
+        if !list.unpaged {
+            codes.extend(["unknown_sort", "cursor_mismatch"]);
+        }
     }
     if route.request.is_some() {
         codes.extend([

@@ -64,6 +64,16 @@ pub(super) async fn read(store: &Store) -> Result<Vec<ActivePlugin>, ActiveSetEr
     Ok(serde_json::from_value(document["plugins"].clone()).unwrap_or_default())
 }
 
+/// The collections of all active plugins, also of those that do not serve at the moment.
+///
+/// # Errors
+/// The set cannot be read.
+pub async fn active_collections(store: &Store) -> Result<Vec<String>, ReadError> {
+    let Some(document) = get(store, SETS, SET_ID).await? else { return Ok(Vec::new()) };
+    let plugins: Vec<ActivePlugin> = serde_json::from_value(document["plugins"].clone()).unwrap_or_default();
+    Ok(plugins.into_iter().flat_map(|plugin| plugin.collections).collect())
+}
+
 /// Writes the set.
 pub(super) async fn write(store: &Store, plugins: &[ActivePlugin]) -> Result<(), ActiveSetError> {
     let body = Map::from_iter([("plugins".to_owned(), json!(plugins))]);

@@ -66,7 +66,7 @@ impl Route {
         if self.params.iter().any(|param| param.location == Location::Path) {
             codes.insert("not_found");
         }
-        if self.list.is_some() {
+        if self.list.as_ref().is_some_and(|list| !list.unpaged) {
             codes.insert("cursor_mismatch");
         }
         if self.request.is_some() {
@@ -134,6 +134,8 @@ pub struct ListDeclaration {
     pub filters: Vec<String>,
     pub sorts: Vec<String>,
     pub text: bool,
+    /// Only the filters and the search: the route answers about everything that they leave.
+    pub unpaged: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -273,11 +275,13 @@ fn route(guest: guest::Route) -> Checked<Route> {
         refuse!("operation `{operation}` declares other path parameters than its path `{}` has", guest.path);
     }
     let mut cacheable = false;
+    let mut unpaged = false;
     let mut serialized_by = None;
     let mut idempotency_key_required = false;
     for (name, value) in guest.attrs {
         match (name.as_str(), value.as_str()) {
             ("cacheable", "true") => cacheable = true,
+            ("list", "unpaged") if guest.list_query.is_some() => unpaged = true,
             ("serialized-by", param) if path_names.iter().any(|name| name == param) => {
                 serialized_by = Some(value);
             }
@@ -329,6 +333,7 @@ fn route(guest: guest::Route) -> Checked<Route> {
             filters: list.filters,
             sorts: list.sorts,
             text: list.text,
+            unpaged,
         }),
         cacheable,
         serialized_by,

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use store_model::{Aggregate, AggregateRow, CollectionSchema, Commit, Document, Filter, Page, Query, Scope};
+use store_model::{
+    Aggregate, AggregateRow, CollectionSchema, Commit, Document, FacetCount, Facets, Filter, Page, Query,
+    Scope,
+};
 
 use super::{
     error::{CommitError, DeclareError, ReadError, Unavailable},
@@ -58,6 +61,11 @@ pub(super) trait Backend: Send + Sync {
         collection: &'a str,
         aggregate: &'a Aggregate,
     ) -> BoxFuture<'a, Result<Vec<AggregateRow>, ReadError>>;
+    fn facets<'a>(
+        &'a self,
+        collection: &'a str,
+        facets: &'a Facets,
+    ) -> BoxFuture<'a, Result<Vec<Vec<FacetCount>>, ReadError>>;
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Vec<Option<Document>>, CommitError>>;
 

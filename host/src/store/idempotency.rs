@@ -48,8 +48,15 @@ impl IdempotencyKey {
         hasher.update(scope.as_bytes());
         hasher.update(key.as_bytes());
         let record_id = format!("idm_{}", &hasher.finalize().to_hex()[..40]);
-        let fingerprint = blake3::hash(body).to_hex()[..40].to_owned();
+        let fingerprint = fingerprint(&blake3::hash(body));
         Self { record_id, fingerprint, now_ms, takes_over: None }
+    }
+
+    /// The same key for another body, which is known by a hash: an upload's bytes are not kept.
+    #[must_use]
+    pub fn with_body(mut self, hash: &blake3::Hash) -> Self {
+        self.fingerprint = fingerprint(hash);
+        self
     }
 
     /// Identifies the record, for telling requests of one process apart before they reach the store.
@@ -116,6 +123,10 @@ impl IdempotencyKey {
         record.insert("expiresMs".to_owned(), json!(self.now_ms.saturating_add(kept_ms)));
         record
     }
+}
+
+fn fingerprint(hash: &blake3::Hash) -> String {
+    hash.to_hex()[..40].to_owned()
 }
 
 /// Deletes records whose time is over, and answers how many.

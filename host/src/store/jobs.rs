@@ -23,6 +23,8 @@ pub const COLLECTION: &str = "_jobs";
 
 /// Due jobs that a claim looks at. With several workers the first is often gone when one reaches for it.
 const CANDIDATES: u32 = 16;
+/// The version of a job that was not claimed yet.
+const ENQUEUED_VERSION: u64 = 1;
 /// The first pause after a failure; it doubles with every attempt.
 const BACKOFF_FIRST: Duration = Duration::from_secs(5);
 /// The longest pause.
@@ -147,6 +149,12 @@ impl Jobs {
     /// The write that ends a job, to go into a commit with what the job did: both happen or neither.
     pub fn completion(&self, job: &Job) -> Write {
         Write { expected_version: Some(job.version), ..write(job.id.clone(), Operation::Delete) }
+    }
+
+    /// The write that takes a job back before anybody has claimed it. It is refused afterwards, so a commit that
+    /// relies on the job not having run carries this write.
+    pub fn cancellation(&self, id: &str) -> Write {
+        Write { expected_version: Some(ENQUEUED_VERSION), ..write(id.to_owned(), Operation::Delete) }
     }
 
     /// Ends a job.

@@ -12,6 +12,7 @@ mod bson;
 mod catalogue;
 mod commit;
 mod declare;
+mod facets;
 mod fault;
 mod filter;
 mod indexes;
@@ -32,7 +33,8 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, FutureExt};
 use mongodb::{Client, Collection, Database, bson::RawDocumentBuf};
 use store_model::{
-    Aggregate, AggregateRow, CollectionSchema, Commit, Document, Filter, Page, Query, QueryError, Scope,
+    Aggregate, AggregateRow, CollectionSchema, Commit, Document, FacetCount, Facets, Filter, Page, Query,
+    QueryError, Scope,
 };
 use tokio::time::timeout;
 
@@ -143,6 +145,14 @@ impl Backend for Mongo {
         aggregate: &'a Aggregate,
     ) -> BoxFuture<'a, Result<Vec<AggregateRow>, ReadError>> {
         self.read_aggregate(collection, aggregate).boxed()
+    }
+
+    fn facets<'a>(
+        &'a self,
+        collection: &'a str,
+        facets: &'a Facets,
+    ) -> BoxFuture<'a, Result<Vec<Vec<FacetCount>>, ReadError>> {
+        self.read_facets(collection, facets).boxed()
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Vec<Option<Document>>, CommitError>> {

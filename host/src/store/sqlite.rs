@@ -4,11 +4,13 @@
 //! for one server. All knowledge of SQLite is in this module.
 
 mod declare;
+mod facets;
 mod fault;
 mod filter;
 mod open;
 mod page;
 mod readers;
+mod selection;
 mod snapshot;
 mod table;
 #[cfg(test)]
@@ -24,9 +26,10 @@ use futures_util::future::{BoxFuture, FutureExt};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 use store_model::{
-    Aggregate, AggregateRow, CollectionSchema, Commit, Document, Filter, Page, Query, QueryError, Scope,
+    Aggregate, AggregateRow, CollectionSchema, Commit, Document, FacetCount, Facets, Filter, Page, Query,
+    QueryError, Scope,
     aggregate::Fold,
-    validate::{check_aggregate, check_filter, check_query, check_scope},
+    validate::{check_aggregate, check_facets, check_filter, check_query, check_scope},
 };
 
 use self::{
@@ -208,7 +211,7 @@ impl Backend for Sqlite {
             if let Some(scope) = &scope {
                 check_scope(&table.schema, scope)?;
             }
-            Ok(page::count(connection, &table, &filter, scope.as_ref(), None)?)
+            Ok(page::count(connection, &table, &filter, scope.as_ref())?)
         })
         .boxed()
     }
@@ -223,6 +226,20 @@ impl Backend for Sqlite {
             let table = declared(tables, &collection)?;
             check_aggregate(&table.schema, &aggregate)?;
             Ok(fold(connection, &table, &aggregate)?)
+        })
+        .boxed()
+    }
+
+    fn facets<'a>(
+        &'a self,
+        collection: &'a str,
+        facets: &'a Facets,
+    ) -> BoxFuture<'a, Result<Vec<Vec<FacetCount>>, ReadError>> {
+        let (collection, facets) = (collection.to_owned(), facets.clone());
+        self.query(move |connection, tables| {
+            let table = declared(tables, &collection)?;
+            let text = check_facets(&table.schema, &facets)?;
+            Ok(facets::count(connection, &table, &facets, text.as_ref())?)
         })
         .boxed()
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write, is_hidden};
 use tokio::sync::watch;
 
-use super::{Actor, AuditEntry, CommitError, Store, Unavailable, idempotency::IdempotencyKey};
+use super::{Actor, AuditEntry, CommitError, Store, Unavailable, idempotency::IdempotencyKey, jobs};
 
 /// The HTTP answer that went with a commit.
 #[derive(Debug, Clone, PartialEq)]
@@ -372,6 +372,8 @@ fn audit_entry(store: &Store, actor: &Actor, about: &About, writes: &[Write]) ->
     let changes: Vec<Value> = writes
         .iter()
         .filter(|write| !passing.contains(&(&*write.collection, &*write.id)))
+        // What is left to be done later is no change of its own.
+        .filter(|write| write.collection != jobs::COLLECTION)
         .filter_map(|write| {
             let verb = match &write.operation {
                 Operation::Insert(_) => "create",

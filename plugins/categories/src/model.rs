@@ -133,7 +133,8 @@ fn yes() -> bool {
 
 fn read_only_members(schema: &mut Schema) {
     kept_members(schema);
-    add_read_only(schema, "path", json!({"type": "array", "description": "Computed."}));
+    let ancestor = json!({"$ref": "#/components/schemas/CategoryAncestor"});
+    add_read_only(schema, "path", json!({"type": "array", "items": ancestor, "description": "Computed."}));
     add_read_only(schema, "depth", json!({"type": "integer", "description": "Computed."}));
 }
 

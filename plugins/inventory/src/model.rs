@@ -63,7 +63,7 @@ pub struct Adjustment {
     /// Of an existing variant.
     #[schemars(length(min = 1, max = 64))]
     pub sku: String,
-    /// Pieces that came, or, negative, that went.
+    /// Pieces that came, or, negative, that went; 1 000 000 000 at most.
     pub delta: i64,
     /// Why, in a word of the shop's: `received`, `counted`, `damaged`, `lost`, `returned`. `shipped` and `restocked`
     /// are of orders.

@@ -23,6 +23,13 @@ pub(crate) fn product_input() -> Value {
     })
 }
 
+pub(crate) fn facets() -> Value {
+    json!({"facets": [
+        {"name": "option.Color", "values": [{"value": "Red", "count": 12}, {"value": "Blue", "count": 7}], "ranges": []},
+        {"name": "price", "values": [], "ranges": [{"from": 1000, "to": 2000, "count": 19}]},
+    ]})
+}
+
 pub(crate) fn product() -> Value {
     json!({
         "id": "prod_01KAQ3V8Q1W2E3R4T5Y6V7A8S9",

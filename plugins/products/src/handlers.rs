@@ -21,14 +21,7 @@ pub(crate) const PRODUCTS: &str = "products";
 pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
     let viewer = viewer(ctx, &request)?;
     let mut expansion = Expansion::asked(&request)?;
-    let mut conditions = Vec::new();
-    if !viewer.sees_all {
-        conditions.push(Filter::Eq("status".to_owned(), Scalar::Text("active".to_owned())));
-    }
-    if let Some(category) = request.query("category") {
-        conditions.push(categories::within(ctx, category, viewer.sees_all)?);
-    }
-    let condition = if conditions.len() == 1 { conditions.remove(0) } else { Filter::And(conditions) };
+    let condition = condition(ctx, &request, &viewer)?;
     let mut list = request.list();
     prices::settle(ctx, &mut list, &viewer.currency)?;
     let page = ctx.find_raw(PRODUCTS, &list.and(condition))?;
@@ -44,6 +37,18 @@ pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
         Ok::<_, Problem>(())
     })?;
     Ok(reply.valid_until(until))
+}
+
+/// What the viewer may see of what the request's own parameters ask for.
+pub(crate) fn condition(ctx: &Context<'_>, request: &Request, viewer: &Viewer) -> Result<Filter> {
+    let mut conditions = Vec::new();
+    if !viewer.sees_all {
+        conditions.push(Filter::Eq("status".to_owned(), Scalar::Text("active".to_owned())));
+    }
+    if let Some(category) = request.query("category") {
+        conditions.push(categories::within(ctx, category, viewer.sees_all)?);
+    }
+    Ok(if conditions.len() == 1 { conditions.remove(0) } else { Filter::And(conditions) })
 }
 
 pub(crate) fn read(ctx: &Context<'_>, request: Request) -> Result<Reply> {

@@ -9,6 +9,7 @@ mod bulk;
 mod categories;
 mod examples;
 mod expand;
+mod facets;
 mod handlers;
 pub mod model;
 mod prices;
@@ -68,8 +69,10 @@ impl Plugin for Products {
 
     fn collections() -> Vec<Collection> {
         let products = Collection::new("products", "prod")
-            // In lists it stands for the place of the currency; no document has it.
+            // In lists they stand for other places; no document has them.
             .field(prices::PRICE, FieldKind::Integer, Access::Scan)
+            .multi_field(prices::OPTION, FieldKind::Text, Access::Scan)
+            .multi_field(prices::OPTIONS, FieldKind::Text, Access::Index)
             .field(prices::CHANGES_AT, FieldKind::Timestamp, Access::Index)
             .field(prices::CURRENCIES, FieldKind::Text, Access::Index)
             .index(&["status", prices::SLOTS[0]]);
@@ -90,6 +93,8 @@ impl Plugin for Products {
                 .multi_field("variants.id", FieldKind::Text, Access::Index)
                 .multi_field("variants.sku", FieldKind::Text, Access::Unique)
                 .multi_field("variants.barcode", FieldKind::Text, Access::Index)
+                // By this the host knows that products refer to media.
+                .multi_field("media.url", FieldKind::Text, Access::Index)
                 // What storefronts sort by, who see active products only.
                 .index(&["status", "name"])
                 .index(&["status", "createdAt"])

@@ -119,6 +119,18 @@ pub enum Availability {
     Backorder,
 }
 
+/// What a read can show in full.
+#[derive(Debug, Clone, Copy, JsonSchema)]
+#[schemars(inline, rename_all = "camelCase")]
+pub enum Expandable {
+    Categories,
+}
+
+/// The code of a currency in a query.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(inline)]
+pub struct CurrencyCode(#[schemars(regex(pattern = "^[A-Z]{3}$"))] pub String);
+
 /// The price that applies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -345,7 +357,12 @@ fn yes() -> bool {
 
 fn kept_and_expanded(schema: &mut Schema) {
     kept_members(schema);
-    add_read_only(schema, "categories", json!({"type": "array", "description": "Expanded."}));
+    let category = json!({"$ref": "#/components/schemas/ProductCategory"});
+    add_read_only(
+        schema,
+        "categories",
+        json!({"type": "array", "items": category, "description": "Expanded."}),
+    );
 }
 
 fn all_but_expanded_required(schema: &mut Schema) {
@@ -356,6 +373,8 @@ fn all_but_expanded_required(schema: &mut Schema) {
 }
 
 fn computed_members(schema: &mut Schema) {
-    add_read_only(schema, "price", json!({"type": ["object", "null"], "description": "Computed."}));
-    add_read_only(schema, "availability", json!({"type": "string", "description": "Computed."}));
+    let price = json!({"$ref": "#/components/schemas/AppliedPrice"});
+    add_read_only(schema, "price", json!({"anyOf": [price, {"type": "null"}], "description": "Computed."}));
+    let availability = json!({"$ref": "#/components/schemas/Availability", "description": "Computed."});
+    add_read_only(schema, "availability", availability);
 }

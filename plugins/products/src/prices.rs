@@ -1,12 +1,12 @@
-//! The list price of a product as lists filter and sort by it: the lowest price of its variants for one piece and for
-//! everybody, now, in each of the shop's currencies.
+//! What is computed of a product's variants for lists and facets: the values of its options, and its list price, which
+//! is the lowest price of its variants for one piece and for everybody, now, in each of the shop's currencies.
 //!
 //! It is stored with the product in a member that nobody is shown, in one indexed place for each configured currency.
 //! A stored price is right until the next moment at which a price of the product starts or ends, which is stored too.
 //! Before a list names the price, products whose moment has come are computed again, and so are those that were
 //! computed for other currencies. Computing again gives a product a new version, as its price has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plugin_sdk::{
     Context, Direction, FieldOperation, Filter, ListQuery, Problem, Query, Refusal, Result, Scalar, SortKey,
@@ -25,6 +25,12 @@ use crate::{
 
 /// What a request calls the price.
 pub(crate) const PRICE: &str = "price";
+/// What a request calls a value of an option: the option's name, which has no dot, a dot, and the value.
+pub(crate) const OPTION: &str = "option";
+/// Where they are.
+pub(crate) const OPTIONS: &str = "_computed.options";
+/// Distinguishes what this version computes from what others have.
+const FORMAT: &str = "2";
 /// The member that nobody is shown.
 pub(crate) const COMPUTED: &str = "_computed";
 pub(crate) const CHANGES_AT: &str = "_computed.changesAt";
@@ -48,24 +54,28 @@ const ROUNDS_MAX: usize = 20;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Computed {
     list_price: BTreeMap<String, i64>,
+    /// Each once.
+    options: BTreeSet<String>,
     changes_at: Option<String>,
-    /// What the places stood for.
+    /// What the places stood for, and the format.
     currencies: String,
 }
 
 impl Computed {
     pub(crate) fn of(ctx: &Context<'_>, variants: &[VariantInput]) -> Self {
-        let prices: Vec<&[VariantPrice]> = variants.iter().map(|variant| variant.prices.as_slice()).collect();
-        Self::new(&ctx.config::<Config>().listed(), &ctx.now(), &prices)
+        let variants: Vec<Computable<'_>> = variants
+            .iter()
+            .map(|variant| Computable { prices: &variant.prices, options: &variant.option_values })
+            .collect();
+        Self::new(&ctx.config::<Config>().listed(), &ctx.now(), &variants)
     }
 
-    /// `prices` are those of each variant.
-    fn new(currencies: &[String], now: &str, prices: &[&[VariantPrice]]) -> Self {
+    fn new(currencies: &[String], now: &str, variants: &[Computable<'_>]) -> Self {
         let (mut list_price, mut changes_at) = (BTreeMap::new(), None);
         for (place, currency) in currencies.iter().enumerate() {
             let mut lowest: Option<i64> = None;
-            for prices in prices {
-                let quoted = quote(prices.iter().map(PriceTerms::from), currency, now);
+            for variant in variants {
+                let quoted = quote(variant.prices.iter().map(PriceTerms::from), currency, now);
                 lowest = quoted.price.map(|price| price.amount).into_iter().chain(lowest).min();
                 sooner(&mut changes_at, quoted.until);
             }
@@ -73,40 +83,66 @@ impl Computed {
                 list_price.insert(format!("c{place}"), lowest);
             }
         }
-        Self { list_price, changes_at, currencies: currencies.join(",") }
+        let options = variants.iter().flat_map(|variant| variant.options);
+        let options = options.map(|(name, value)| format!("{name}.{value}")).collect();
+        Self { list_price, options, changes_at, currencies: marker(currencies) }
     }
 }
 
-/// Makes a list that names the price one of the store: brings stored prices up to date and puts the place of the
-/// currency where the list says `price`.
+/// What a variant contributes.
+struct Computable<'v> {
+    prices: &'v [VariantPrice],
+    options: &'v BTreeMap<String, String>,
+}
+
+fn marker(currencies: &[String]) -> String {
+    format!("{FORMAT} {}", currencies.join(","))
+}
+
+/// Makes a list that names the price or an option one of the store: brings what is stored up to date and puts the places
+/// in where the list says `price` and `option`.
 pub(crate) fn settle(ctx: &Context<'_>, list: &mut ListQuery, currency: &str) -> Result<()> {
-    if !list.sort.iter().any(|key| key.path == PRICE) && !names_price(&list.filter) {
-        return Ok(());
-    }
-    let currencies = ctx.config::<Config>().listed();
-    let Some(slot) = currencies.iter().position(|listed| listed == currency).and_then(|at| SLOTS.get(at))
-    else {
-        let message = format!("Lists are not filtered or sorted by prices in {currency}.");
-        return Err(Problem::invalid_parameter("currency", message));
+    let sorts = list.sort.iter().any(|key| key.path == PRICE);
+    let is_current = if sorts || names(&list.filter, PRICE) {
+        let slot = slot(ctx, currency)?;
+        for key in list.sort.iter_mut().filter(|key| key.path == PRICE) {
+            slot.clone_into(&mut key.path);
+        }
+        rename(&mut list.filter, PRICE, slot);
+        refresh(ctx)?;
+        true
+    } else {
+        false
     };
-    refresh(ctx, &currencies)?;
-    for key in list.sort.iter_mut().filter(|key| key.path == PRICE) {
-        (*slot).clone_into(&mut key.path);
+    if names(&list.filter, OPTION) {
+        rename(&mut list.filter, OPTION, OPTIONS);
+        if !is_current {
+            refresh(ctx)?;
+        }
     }
-    rename(&mut list.filter, slot);
     Ok(())
 }
 
-fn names_price(filter: &Filter) -> bool {
+/// Where the price in a currency is.
+pub(crate) fn slot(ctx: &Context<'_>, currency: &str) -> Result<&'static str> {
+    let currencies = ctx.config::<Config>().listed();
+    let place = currencies.iter().position(|listed| listed == currency);
+    place.and_then(|place| SLOTS.get(place)).copied().ok_or_else(|| {
+        let message = format!("Lists are not filtered or sorted by prices in {currency}.");
+        Problem::invalid_parameter("currency", message)
+    })
+}
+
+fn names(filter: &Filter, wanted: &str) -> bool {
     let mut found = false;
-    walk(&mut filter.clone(), &mut |path| found |= path == PRICE);
+    walk(&mut filter.clone(), &mut |path| found |= path == wanted);
     found
 }
 
-fn rename(filter: &mut Filter, slot: &str) {
+fn rename(filter: &mut Filter, from: &str, to: &str) {
     walk(filter, &mut |path| {
-        if path == PRICE {
-            slot.clone_into(path);
+        if path == from {
+            to.clone_into(path);
         }
     });
 }
@@ -139,15 +175,18 @@ struct Priced {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct PricedVariant {
     prices: Vec<VariantPrice>,
+    option_values: BTreeMap<String, String>,
 }
 
-/// Computes the price of every product again whose stored one is not right any more.
-fn refresh(ctx: &Context<'_>, currencies: &[String]) -> Result<()> {
+/// Computes again what is stored of every product for which it is not right any more.
+pub(crate) fn refresh(ctx: &Context<'_>) -> Result<()> {
+    let currencies = ctx.config::<Config>().listed();
     let now = ctx.now();
     let text = |text: &str| Scalar::Text(text.to_owned());
-    let current = currencies.join(",");
+    let current = marker(&currencies);
     // One query for each range of an index: an `Or` of them could read the whole collection.
     let mut outdated = vec![
         Filter::Lte(CHANGES_AT.to_owned(), text(&now)),
@@ -172,9 +211,13 @@ fn refresh(ctx: &Context<'_>, currencies: &[String]) -> Result<()> {
         }
         let mut commit = ctx.commit();
         for product in products {
-            let prices: Vec<&[VariantPrice]> =
-                product.data.variants.iter().map(|variant| variant.prices.as_slice()).collect();
-            let value = json!(Computed::new(currencies, &now, &prices));
+            let variants: Vec<Computable<'_>> = product
+                .data
+                .variants
+                .iter()
+                .map(|variant| Computable { prices: &variant.prices, options: &variant.option_values })
+                .collect();
+            let value = json!(Computed::new(&currencies, &now, &variants));
             let set = FieldOperation::Set { path: COMPUTED.to_owned(), value };
             let written = commit.update(PRODUCTS, &product.id, vec![set]);
             commit.expect_version(written, product.version);

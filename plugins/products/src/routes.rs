@@ -4,9 +4,12 @@ use plugin_sdk::{Router, bulk::BulkResults, json, router::Route};
 
 use crate::{
     bulk,
-    examples::{bulk_input, bulk_results, product, product_input, variant, variant_input},
+    examples::{
+        bulk_input, bulk_results, facets as example_facets, product, product_input, variant, variant_input,
+    },
+    facets::{self, FacetNames, PriceBounds, ProductFacets},
     handlers,
-    model::{Product, ProductInput, ProductVariantInput, Variant},
+    model::{CurrencyCode, Expandable, Product, ProductInput, ProductVariantInput, Variant},
     variants,
 };
 
@@ -23,6 +26,7 @@ const FILTERS: &[&str] = &[
     "variants.barcode",
     "taxClass",
     "price",
+    "option",
     "version",
     "createdAt",
     "updatedAt",
@@ -54,7 +58,7 @@ pub(crate) fn products(router: &mut Router) {
              by itself gets a new version when a list next looks at prices.",
         )
         .public()
-        .query_param::<String>("expand", "`categories` adds the categories as objects.")
+        .query_param::<Expandable>("expand", "`categories` adds the categories as objects.")
         .query_param::<String>(
             "category",
             "Id or slug of a category: only products in it or in a category below it. An unknown one has none.",
@@ -64,11 +68,36 @@ pub(crate) fn products(router: &mut Router) {
         .example(|| json!([product()]))
         .errors(&["cursor_mismatch", "invalid_parameter", "unavailable"])
         .cacheable();
+    in_currency(router.get("/products/facets", "listProductFacets", facets::list))
+        .summary("Count products by category, price and option")
+        .description(
+            "Of the products that the list would show with the same filters: how many are in each category, have each value \
+             of an option, a tag, a status or a tax class, or a price in each range. Categories count the products that are \
+             in them directly. A product counts once for each value that one of its variants has. To narrow a list down to a \
+             value, filter by it: `category=…`, `filter[option][eq]=Color.Red`, `filter[price][gte]=1000`.",
+        )
+        .public()
+        .required_query_param::<FacetNames>(
+            "facets",
+            "What to count by, separated by commas, at most 20: `category`, `price`, `tags`, `status`, `taxClass`, and \
+             `option.` with the name of an option, such as `option.Color`.",
+        )
+        .query_param::<PriceBounds>(
+            "priceBounds",
+            "Where the ranges of prices end, in minor units and separated by commas. Without it they end at 1, 2 and 5 \
+             times every power of ten.",
+        )
+        .query_param::<String>("category", "Id or slug of a category: only products in it or in a category below it.")
+        .unpaged_list("products", FILTERS, true)
+        .returns::<ProductFacets>(200, "The counts.")
+        .example(example_facets)
+        .errors(&["invalid_parameter", "unavailable"])
+        .cacheable();
     in_currency(router.get("/products/{id}", "getProduct", handlers::read))
         .summary("Read a product")
         .description("Callers without `products:read` see active products only.")
         .public()
-        .query_param::<String>("expand", "`categories` adds the categories as objects.")
+        .query_param::<Expandable>("expand", "`categories` adds the categories as objects.")
         .path_param("id", "The product's id.")
         .returns::<Product>(200, "The product.")
         .example(product)
@@ -78,7 +107,7 @@ pub(crate) fn products(router: &mut Router) {
         .summary("Read a product by its slug")
         .description("Callers without `products:read` see active products only.")
         .public()
-        .query_param::<String>("expand", "`categories` adds the categories as objects.")
+        .query_param::<Expandable>("expand", "`categories` adds the categories as objects.")
         .path_param("slug", "The product's slug.")
         .returns::<Product>(200, "The product.")
         .example(product)
@@ -217,7 +246,7 @@ pub(crate) fn variants(router: &mut Router) {
 }
 
 fn in_currency(route: Route<'_>) -> Route<'_> {
-    route.query_param::<String>(
+    route.query_param::<CurrencyCode>(
         "currency",
         "ISO 4217 code: the currency of each variant's `price`. The shop's default when absent.",
     )

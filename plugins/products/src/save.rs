@@ -59,9 +59,10 @@ impl Saving {
             Some(current) => current.id.clone(),
             None => ctx.new_id("prod")?,
         };
-        for variant in input.variants.iter_mut().filter(|variant| variant.id.is_none()) {
-            variant.id = Some(ctx.new_id("var")?);
-        }
+        let new = || input.variants.iter().filter(|variant| variant.id.is_none());
+        let ids = ctx.new_ids("var", new().count())?;
+        let new = input.variants.iter_mut().filter(|variant| variant.id.is_none());
+        new.zip(ids).for_each(|(variant, id)| variant.id = Some(id));
         let before = current.as_ref().map(|current| &current.data);
         let dropped = before.map(|before| Dropped::check(ctx, before, Some(&input))).transpose()?;
         let slug_is_derived = input.slug.is_none();

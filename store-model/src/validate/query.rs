@@ -3,11 +3,12 @@
 use crate::{
     aggregate::{Aggregate, GroupKey, Measure},
     cursor,
+    facets::{BOUNDS, FACETS, Facet, Facets},
     filter::{FILTER_DEPTH, FILTER_NODES, FILTER_VALUES, Filter},
     order::Order,
     path::is_declarable,
     query::{LIMIT_MAX, OFFSET_MAX, PROJECTED_FIELDS, Query, QueryError, SORT_KEYS, Scope},
-    schema::{CollectionSchema, Declared, FieldKind},
+    schema::{Access, CollectionSchema, Declared, FieldKind},
     text::{QUERY_WORDS, TextQuery},
     value::Scalar,
 };
@@ -135,6 +136,38 @@ pub fn check_aggregate(schema: &CollectionSchema, aggregate: &Aggregate) -> Resu
         }
     }
     Ok(())
+}
+
+/// Checks facets, and reads their text.
+pub fn check_facets(schema: &CollectionSchema, facets: &Facets) -> Result<Option<TextQuery>, QueryError> {
+    check_filter(schema, &facets.filter)?;
+    if let Some(scope) = &facets.scope {
+        check_scope(schema, scope)?;
+    }
+    within("facets", facets.facets.len(), FACETS)?;
+    for facet in &facets.facets {
+        let field = filterable(schema, facet.path())?;
+        if field.access == Access::Scan {
+            return Err(QueryError::UnknownFilter(facet.path().to_owned()));
+        }
+        let fits = match facet {
+            Facet::Values { prefix, limit, .. } => {
+                check_limit(*limit)?;
+                prefix.is_none() || field.kind == FieldKind::Text
+            }
+            Facet::Ranges { bounds, .. } => {
+                within("bounds", bounds.len(), BOUNDS)?;
+                if bounds.is_empty() || !bounds.is_sorted_by(|left, right| left < right) {
+                    return Err(QueryError::TooLarge("bounds: not ascending, or none".to_owned()));
+                }
+                field.kind == FieldKind::Integer && !field.multi
+            }
+        };
+        if !fits {
+            return Err(wrong_type(facet.path()));
+        }
+    }
+    facets.text.as_deref().map(|text| check_text(schema, text)).transpose()
 }
 
 /// A key or a measure names a declared single field, or a member of the unwound elements.

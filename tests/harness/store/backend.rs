@@ -11,8 +11,8 @@ use host::{
     store::{CommitError, DeclareError, EmbeddedConfig, LoadError, Loading, ReadError, Store, StoreConfig},
 };
 use store_model::{
-    Aggregate, AggregateRow, CollectionSchema, Commit, CommitRefused, DeclareRefused, Document, Filter, Page,
-    Query, QueryError, Refusal, Scope, Write, memory::MemoryStore,
+    Aggregate, AggregateRow, CollectionSchema, Commit, CommitRefused, DeclareRefused, Document, FacetCount,
+    Facets, Filter, Page, Query, QueryError, Refusal, Scope, Write, memory::MemoryStore,
 };
 use tempfile::TempDir;
 
@@ -46,6 +46,12 @@ pub trait SuiteStore: Clone + Send + Sync + 'static {
         collection: &str,
         aggregate: &Aggregate,
     ) -> impl Future<Output = Result<Vec<AggregateRow>, QueryError>> + Send;
+
+    fn facets(
+        &self,
+        collection: &str,
+        facets: &Facets,
+    ) -> impl Future<Output = Result<Vec<Vec<FacetCount>>, QueryError>> + Send;
 
     fn commit(
         &self,
@@ -237,6 +243,10 @@ impl SuiteStore for MemorySuiteStore {
         self.store.lock().unwrap().aggregate(collection, aggregate)
     }
 
+    async fn facets(&self, collection: &str, facets: &Facets) -> Result<Vec<Vec<FacetCount>>, QueryError> {
+        self.store.lock().unwrap().facets(collection, facets)
+    }
+
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Option<Document>>, CommitRefused> {
         let commit = Commit { writes, now: self.clock.timestamp() };
         self.store.lock().unwrap().commit(&commit)
@@ -288,6 +298,10 @@ impl SuiteStore for HostSuiteStore {
         aggregate: &Aggregate,
     ) -> Result<Vec<AggregateRow>, QueryError> {
         self.store.document_aggregate(collection, aggregate).await.map_err(query_error)
+    }
+
+    async fn facets(&self, collection: &str, facets: &Facets) -> Result<Vec<Vec<FacetCount>>, QueryError> {
+        self.store.document_facets(collection, facets).await.map_err(query_error)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Option<Document>>, CommitRefused> {

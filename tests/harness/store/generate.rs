@@ -12,8 +12,8 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 use store_model::{
-    Access, Aggregate, CollectionSchema, Direction, Field, FieldKind, Filter, GroupKey, Index, Measure,
-    Query, Scalar, Scope, SortKey, TextField,
+    Access, Aggregate, CollectionSchema, Direction, Facet, Facets, Field, FieldKind, Filter, GroupKey, Index,
+    Measure, Query, Scalar, Scope, SortKey, TextField,
 };
 
 /// The collection that everything generated here is about.
@@ -252,5 +252,25 @@ pub fn aggregate() -> BoxedStrategy<Aggregate> {
             scope,
             limit,
         })
+        .boxed()
+}
+
+pub fn facets() -> BoxedStrategy<Facets> {
+    let path = select(vec!["n", "s", "u", "at", "owner", "tags", "variants.sku", "b", "deep.k"]);
+    let values = (path, option::weighted(0.3, select(vec!["", "a", "ab", "\u{10ffff}"])), 1..4_u32).prop_map(
+        |(path, prefix, limit)| Facet::Values {
+            path: path.to_owned(),
+            prefix: prefix.map(str::to_owned),
+            limit,
+        },
+    );
+    let bounds = vec(select(INTEGERS.to_vec()), 1..4).prop_map(|mut bounds| {
+        bounds.sort_unstable();
+        bounds
+    });
+    let ranges = bounds.prop_map(|bounds| Facet::Ranges { path: "n".to_owned(), bounds });
+    let text = option::weighted(0.3, select(vec!["red", "sh red", "b", ""]).prop_map(str::to_owned));
+    (filter(), text, vec(prop_oneof![3 => values, 1 => ranges], 0..4), scope())
+        .prop_map(|(filter, text, facets, scope)| Facets { filter, text, facets, scope })
         .boxed()
 }

@@ -1,14 +1,20 @@
 //! What products and stock have to do with each other: availability, and that a SKU with movements keeps its name.
 
 use platform_tests::{
-    host::{SHOP_GRANTS, TestHost, TestHostBuilder},
+    host::{SHOP_GRANTS, TestHost},
     shop::{id, product, stock, writes_nothing},
 };
 use serde_json::json;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn products_tell_whether_they_can_be_bought() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    products_tell_whether_they_can_be_bought,
+    products_are_sold_without_the_inventory_plugin,
+    a_sku_with_movements_stays_with_its_product,
+    a_first_adjustment_and_a_deletion_never_both_succeed,
+);
+
+async fn products_tell_whether_they_can_be_bought(mut host: TestHost) {
     let admin = host.admin().await;
     let body = json!({
         "name": "Cup",
@@ -55,12 +61,11 @@ async fn products_tell_whether_they_can_be_bought() {
     assert_eq!(admin.put(&path, &written).await.expect(200)["variants"], read["variants"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn products_are_sold_without_the_inventory_plugin() {
+async fn products_are_sold_without_the_inventory_plugin(host: TestHost) {
     let without_grant = "[plugins.products.store]\ncategories = [\"read\", \"write\"]\n\
                          [plugins.categories.store]\nproducts = [\"read\", \"write\"]\n";
     for grants in [SHOP_GRANTS, without_grant] {
-        let builder = TestHostBuilder::empty().plugin("products").plugin("categories").grants(grants);
+        let builder = host.another().plugin("products").plugin("categories").grants(grants);
         let mut host = builder.start().await;
         let admin = host.admin().await;
         let cup = admin.post("/products", &product("Cup", "CUP")).await.expect(201);
@@ -73,9 +78,7 @@ async fn products_are_sold_without_the_inventory_plugin() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sku_with_movements_stays_with_its_product() {
-    let mut host = TestHost::shop().await;
+async fn a_sku_with_movements_stays_with_its_product(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "CUP")).await.expect(201);
     let path = format!("/products/{}", id(&cup));
@@ -100,9 +103,7 @@ async fn a_sku_with_movements_stays_with_its_product() {
     admin.patch(&path, &json!({"status": "archived", "name": "Mug"})).await.expect(200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_first_adjustment_and_a_deletion_never_both_succeed() {
-    let mut host = TestHost::shop().await;
+async fn a_first_adjustment_and_a_deletion_never_both_succeed(mut host: TestHost) {
     let admin = host.admin().await;
     for round in 0..30 {
         let sku = format!("S{round}");

@@ -3,7 +3,7 @@
 use hyper::Method;
 use platform_tests::{
     client::{Answer, Client},
-    host::{TestHost, TestHostBuilder},
+    host::TestHost,
     shop::{category, id, product, with, writes_nothing},
 };
 use serde_json::{Value, json};
@@ -18,9 +18,17 @@ async fn send(
     client.send(client.request(method, path).header("content-type", content_type).text(body)).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_json_is_refused() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    what_is_not_json_is_refused,
+    what_does_not_fit_the_schema_is_told_where,
+    large_and_foreign_bodies_are_refused,
+    paths_and_methods_that_do_not_exist_are_problems_too,
+    the_request_id_is_the_clients_when_it_is_usable,
+    a_login_is_checked_like_any_other_body,
+);
+
+async fn what_is_not_json_is_refused(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
     let shelf = admin.post("/categories", &category("Shelf")).await.expect(201);
@@ -68,9 +76,7 @@ async fn what_is_not_json_is_refused() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_fit_the_schema_is_told_where() {
-    let mut host = TestHost::shop().await;
+async fn what_does_not_fit_the_schema_is_told_where(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
     let path = format!("/products/{}", id(&cup));
@@ -226,9 +232,7 @@ async fn what_does_not_fit_the_schema_is_told_where() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn large_and_foreign_bodies_are_refused() {
-    let mut host = TestHost::shop().await;
+async fn large_and_foreign_bodies_are_refused(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
     let other = admin.post("/products", &product("Bowl", "B")).await.expect(201);
@@ -294,9 +298,7 @@ async fn large_and_foreign_bodies_are_refused() {
     assert_eq!(gone, json!({"id": id(&other)}));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn paths_and_methods_that_do_not_exist_are_problems_too() {
-    let mut host = TestHost::shop().await;
+async fn paths_and_methods_that_do_not_exist_are_problems_too(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
     writes_nothing(&host, async {
@@ -371,9 +373,7 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
     assert_eq!(public.get(&path).await.expect(200), cup);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_request_id_is_the_clients_when_it_is_usable() {
-    let host = TestHostBuilder::empty().start().await;
+async fn the_request_id_is_the_clients_when_it_is_usable(host: TestHost) {
     let public = host.anonymous();
     let ask = async |id: &str| {
         let answer = public.send(public.request(Method::GET, "/nowhere").header("x-request-id", id)).await;
@@ -388,9 +388,7 @@ async fn the_request_id_is_the_clients_when_it_is_usable() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_login_is_checked_like_any_other_body() {
-    let host = TestHostBuilder::empty().start().await;
+async fn a_login_is_checked_like_any_other_body(host: TestHost) {
     host.staff("staff@example.com", &["superadmin"]).await;
     let public = host.anonymous();
     let path = "/auth/admin/login";

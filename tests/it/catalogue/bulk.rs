@@ -2,7 +2,7 @@
 
 use hyper::Method;
 use platform_tests::{
-    host::TestHost,
+    host::{SHOP_GRANTS, TestHost},
     shop::{category, documents, id, product, with, writes_nothing},
 };
 use serde_json::{Value, json};
@@ -32,9 +32,17 @@ fn seen(answer: &Value) -> Vec<(u64, &str)> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_atomic_request_does_everything_at_once() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    an_atomic_request_does_everything_at_once,
+    an_atomic_request_that_fails_writes_nothing,
+    independent_operations_stand_for_themselves,
+    a_hundred_of_one_name_go_together,
+    categories_go_together_as_long_as_the_trees_stay_whole,
+    the_first_categories_of_a_shop_can_come_together,
+);
+
+async fn an_atomic_request_does_everything_at_once(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let shelf = admin.post("/categories", &category("Shelf")).await.expect(201);
     let cup = admin.post("/products", &product("Cup", "CUP")).await.expect(201);
@@ -67,9 +75,7 @@ async fn an_atomic_request_does_everything_at_once() {
     assert_eq!(requests.len(), 3, "created, updated and deleted, in one request: {requests:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_atomic_request_that_fails_writes_nothing() {
-    let mut host = TestHost::shop().await;
+async fn an_atomic_request_that_fails_writes_nothing(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "CUP")).await.expect(201);
     writes_nothing(&host, async {
@@ -105,9 +111,7 @@ async fn an_atomic_request_that_fails_writes_nothing() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn independent_operations_stand_for_themselves() {
-    let mut host = TestHost::shop().await;
+async fn independent_operations_stand_for_themselves(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "CUP")).await.expect(201);
     let operations = [
@@ -139,9 +143,11 @@ async fn independent_operations_stand_for_themselves() {
     assert_eq!(documents(&host, "products").await.len(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_of_one_name_go_together() {
-    let mut host = TestHost::shop().await;
+async fn a_hundred_of_one_name_go_together(host: TestHost) {
+    // A hundred commits one after the other, each waiting for a sync that the whole test run competes for: what is
+    // looked at here is what becomes of them, and not how long it takes.
+    let shop = host.another().plugin("products").plugin("categories").grants(SHOP_GRANTS);
+    let mut host = shop.configure(|config| config.plugins.limits.timeout_ms = 60_000).start().await;
     let admin = host.admin().await;
     for mode in ["atomic", "independent"] {
         let operations: Vec<Value> =
@@ -152,9 +158,7 @@ async fn a_hundred_of_one_name_go_together() {
     assert_eq!(documents(&host, "products").await.len(), 200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn categories_go_together_as_long_as_the_trees_stay_whole() {
-    let mut host = TestHost::shop().await;
+async fn categories_go_together_as_long_as_the_trees_stay_whole(mut host: TestHost) {
     let admin = host.admin().await;
     let top = admin.post("/categories", &category("Top")).await.expect(201);
     let below = |name: &str, parent: &Value| with(category(name), "parentId", id(parent));
@@ -193,9 +197,7 @@ async fn categories_go_together_as_long_as_the_trees_stay_whole() {
     assert_eq!(marked.count(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_categories_of_a_shop_can_come_together() {
-    let mut host = TestHost::shop().await;
+async fn the_first_categories_of_a_shop_can_come_together(mut host: TestHost) {
     let admin = host.admin().await;
     let operations = [create(category("One")), create(category("Two")), create(category("Two"))];
     let answer = admin.post("/categories/bulk", &request("atomic", &operations)).await.expect(200);

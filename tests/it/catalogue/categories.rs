@@ -18,13 +18,15 @@ async fn below(admin: &Client, name: &str, parent: Option<&Value>) -> Value {
 
 on_each_backend!(
     TestHost::shop(), TestHost::shop_on_mongodb();
+    a_category_lives_through_every_route,
+    the_tree_is_nested_sorted_and_cut,
+    a_category_never_comes_below_itself,
     racing_moves_never_make_a_cycle,
+    a_category_with_something_in_it_is_kept_or_gives_it_to_its_parent,
     no_product_ever_refers_to_a_category_that_is_gone,
 );
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_category_lives_through_every_route() {
-    let mut host = TestHost::shop().await;
+async fn a_category_lives_through_every_route(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let root = below(&admin, "Kitchen", None).await;
     let answer = admin.post("/categories", &json!({"name": "Cups", "parentId": id(&root), "rank": 2})).await;
@@ -68,9 +70,7 @@ async fn a_category_lives_through_every_route() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_tree_is_nested_sorted_and_cut() {
-    let mut host = TestHost::shop().await;
+async fn the_tree_is_nested_sorted_and_cut(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let home = below(&admin, "Home", None).await;
     let art = below(&admin, "Art", None).await;
@@ -120,9 +120,7 @@ async fn the_tree_is_nested_sorted_and_cut() {
     assert_eq!(admin.get("/categories").await.header("x-total-count"), Some("8"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_category_never_comes_below_itself() {
-    let mut host = TestHost::shop().await;
+async fn a_category_never_comes_below_itself(mut host: TestHost) {
     let admin = host.admin().await;
     let top = below(&admin, "Top", None).await;
     let middle = below(&admin, "Middle", Some(&top)).await;
@@ -207,9 +205,7 @@ fn assert_no_cycle(categories: &BTreeMap<String, Value>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_category_with_something_in_it_is_kept_or_gives_it_to_its_parent() {
-    let mut host = TestHost::shop().await;
+async fn a_category_with_something_in_it_is_kept_or_gives_it_to_its_parent(mut host: TestHost) {
     let admin = host.admin().await;
     let top = below(&admin, "Top", None).await;
     let middle = below(&admin, "Middle", Some(&top)).await;

@@ -12,9 +12,16 @@ async fn get_if_none(client: &Client, path: &str, tag: &str) -> Answer {
     client.send(client.request(Method::GET, path).header("if-none-match", tag)).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_client_has_is_not_sent_again() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    what_the_client_has_is_not_sent_again,
+    a_head_is_the_get_without_its_body,
+    a_write_that_names_a_stale_version_changes_nothing,
+    of_many_who_name_the_same_version_one_writes,
+    what_a_write_shows_is_what_a_read_shows,
+);
+
+async fn what_the_client_has_is_not_sent_again(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let shelf = admin.post("/categories", &category("Shelf")).await.expect(201);
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
@@ -63,9 +70,7 @@ async fn what_the_client_has_is_not_sent_again() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_head_is_the_get_without_its_body() {
-    let mut host = TestHost::shop().await;
+async fn a_head_is_the_get_without_its_body(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
     for path in [
@@ -92,9 +97,7 @@ async fn a_head_is_the_get_without_its_body() {
     assert_eq!(head.status, 304);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_names_a_stale_version_changes_nothing() {
-    let mut host = TestHost::shop().await;
+async fn a_write_that_names_a_stale_version_changes_nothing(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
     let shelf = admin.post("/categories", &category("Shelf")).await.expect(201);
@@ -149,9 +152,7 @@ async fn a_write_that_names_a_stale_version_changes_nothing() {
     admin.send(gone).await.expect_problem(404, "not_found");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_many_who_name_the_same_version_one_writes() {
-    let mut host = TestHost::shop().await;
+async fn of_many_who_name_the_same_version_one_writes(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "C")).await.expect(201);
     let path = format!("/products/{}", id(&cup));
@@ -172,9 +173,7 @@ async fn of_many_who_name_the_same_version_one_writes() {
 }
 
 /// A client that wrote has the representation, and need not read it again to know its tag.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_write_shows_is_what_a_read_shows() {
-    let mut host = TestHost::shop().await;
+async fn what_a_write_shows_is_what_a_read_shows(mut host: TestHost) {
     let admin = host.admin().await;
     for (path, body) in [("/products", product("Cup", "C")), ("/categories", category("Shelf"))] {
         let created = admin.post(path, &body).await;

@@ -10,9 +10,13 @@ fn ids(items: &Value) -> Vec<&str> {
     items.as_array().unwrap().iter().map(id).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn categories_come_with_the_product_when_asked_for() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    categories_come_with_the_product_when_asked_for,
+    what_cannot_be_expanded_is_refused,
+);
+
+async fn categories_come_with_the_product_when_asked_for(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let a = admin.post("/categories", &category("A")).await.expect(201);
     let b = admin.post("/categories", &with(category("B"), "parentId", id(&a))).await.expect(201);
@@ -51,9 +55,7 @@ async fn categories_come_with_the_product_when_asked_for() {
     assert_eq!(again["categories"][1]["name"], "Z");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_expanded_is_refused() {
-    let mut host = TestHost::shop().await;
+async fn what_cannot_be_expanded_is_refused(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = admin.post("/products", &product("Cup", "CUP")).await.expect(201);
     let one = format!("/products/{}", id(&cup));

@@ -28,13 +28,16 @@ fn told(answer: &Answer) -> (u16, String, Vec<Option<String>>) {
 
 on_each_backend!(
     TestHost::shop(), TestHost::shop_on_mongodb();
+    a_repeat_gets_the_first_answer,
+    a_key_belongs_to_its_caller_and_lasts_a_day,
+    a_refused_request_leaves_its_key_free,
+    keys_have_rules,
     duplicates_at_once_do_the_work_once,
     a_client_that_hangs_up_gets_its_answer_later,
+    a_deletion_of_several_commits_is_repeated_as_one,
 );
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_repeat_gets_the_first_answer() {
-    let mut host = TestHost::shop().await;
+async fn a_repeat_gets_the_first_answer(mut host: TestHost) {
     let admin = host.admin().await;
     let cup = product("Cup", "C");
     let first = create(&admin, "k1", &cup).await;
@@ -79,9 +82,7 @@ async fn a_repeat_gets_the_first_answer() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_belongs_to_its_caller_and_lasts_a_day() {
-    let mut host = TestHost::shop().await;
+async fn a_key_belongs_to_its_caller_and_lasts_a_day(mut host: TestHost) {
     let admin = host.admin().await;
     let other = host.staff("other@example.com", &["superadmin"]).await;
     let other = host.with_token(&other);
@@ -111,9 +112,7 @@ async fn a_key_belongs_to_its_caller_and_lasts_a_day() {
     replay.expect(201);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_request_leaves_its_key_free() {
-    let mut host = TestHost::shop().await;
+async fn a_refused_request_leaves_its_key_free(mut host: TestHost) {
     let admin = host.admin().await;
     admin.post("/products", &product("Cup", "A")).await.expect(201);
     writes_nothing(&host, async {
@@ -131,9 +130,7 @@ async fn a_refused_request_leaves_its_key_free() {
     made.expect(201);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_have_rules() {
-    let mut host = TestHost::shop().await;
+async fn keys_have_rules(mut host: TestHost) {
     let admin = host.admin().await;
     writes_nothing(&host, async {
         for key in ["", "a b", "a\tb", "\u{e9}", &"k".repeat(256)] {
@@ -222,9 +219,7 @@ async fn a_client_that_hangs_up_gets_its_answer_later(mut host: TestHost) {
     assert_eq!(documents(&host, "_events").await.len(), keys as usize);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_of_several_commits_is_repeated_as_one() {
-    let mut host = TestHost::shop().await;
+async fn a_deletion_of_several_commits_is_repeated_as_one(mut host: TestHost) {
     let admin = host.admin().await;
     let shelf = admin.post("/categories", &category("Shelf")).await.expect(201);
     let body = with(product("Cup", "C"), "categoryIds", json!([id(&shelf)]));

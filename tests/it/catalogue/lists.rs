@@ -39,9 +39,19 @@ fn next(answer: &Answer) -> Option<String> {
     Some(path.strip_prefix("/api/v1").unwrap().to_owned())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn following_the_links_gives_every_item_once() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    following_the_links_gives_every_item_once,
+    offsets_and_totals_are_told,
+    paging_by_cursor_is_stable_while_items_come_and_go,
+    every_filter_finds_what_it_says,
+    what_a_list_does_not_know_is_refused,
+    other_tools_queries_are_understood,
+    sparse_fields_leave_the_rest_out,
+    a_cursor_belongs_to_its_query,
+);
+
+async fn following_the_links_gives_every_item_once(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     fill(&admin, 0..57).await;
     for (query, pages) in [
@@ -92,9 +102,7 @@ async fn following_the_links_gives_every_item_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn offsets_and_totals_are_told() {
-    let mut host = TestHost::shop().await;
+async fn offsets_and_totals_are_told(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let empty = public.get("/products").await;
     assert_eq!(
@@ -119,9 +127,7 @@ async fn offsets_and_totals_are_told() {
     assert_eq!(categories.header("content-range"), Some("categories */0"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn paging_by_cursor_is_stable_while_items_come_and_go() {
-    let mut host = TestHost::shop().await;
+async fn paging_by_cursor_is_stable_while_items_come_and_go(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     fill(&admin, 0..60).await;
     for sort in ["name", "-name", "-createdAt,name"] {
@@ -154,9 +160,7 @@ async fn paging_by_cursor_is_stable_while_items_come_and_go() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_filter_finds_what_it_says() {
-    let mut host = TestHost::shop().await;
+async fn every_filter_finds_what_it_says(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let shelf = admin.post("/categories", &json!({"name": "Shelf"})).await.expect(201);
     let lower = admin
@@ -246,9 +250,7 @@ async fn every_filter_finds_what_it_says() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_list_does_not_know_is_refused() {
-    let mut host = TestHost::shop().await;
+async fn what_a_list_does_not_know_is_refused(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     fill(&admin, 0..5).await;
     let cases = [
@@ -332,9 +334,7 @@ async fn what_a_list_does_not_know_is_refused() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn other_tools_queries_are_understood() {
-    let mut host = TestHost::shop().await;
+async fn other_tools_queries_are_understood(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     fill(&admin, 0..30).await;
     let all = public.get("/products?limit=100&sort=name").await.expect(200);
@@ -388,9 +388,7 @@ async fn other_tools_queries_are_understood() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sparse_fields_leave_the_rest_out() {
-    let mut host = TestHost::shop().await;
+async fn sparse_fields_leave_the_rest_out(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     fill(&admin, 0..3).await;
     let whole = public.get("/products?sort=name").await;
@@ -421,9 +419,7 @@ async fn sparse_fields_leave_the_rest_out() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_belongs_to_its_query() {
-    let mut host = TestHost::shop().await;
+async fn a_cursor_belongs_to_its_query(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     fill(&admin, 0..10).await;
     for name in ["A", "B", "C"] {

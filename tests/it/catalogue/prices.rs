@@ -18,20 +18,17 @@ async fn names(client: &Client, query: &str) -> Vec<String> {
     items.as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn shop() -> TestHost {
+async fn shop(builder: TestHostBuilder) -> TestHost {
     let config = "\n[plugins.products.config]\ncurrencies = [\"EUR\"]\n";
-    TestHostBuilder::empty()
-        .plugin("products")
-        .plugin("categories")
-        .grants(SHOP_GRANTS)
-        .grants(config)
-        .start()
-        .await
+    builder.plugin("products").plugin("categories").grants(SHOP_GRANTS).grants(config).start().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn lists_follow_the_price_that_applies() {
-    let mut host = shop().await;
+on_each_backend!(
+    shop(TestHostBuilder::empty()), shop(TestHostBuilder::empty().on_mongodb());
+    lists_follow_the_price_that_applies,
+);
+
+async fn lists_follow_the_price_that_applies(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let made_up = json!({"name": "X", "_computed": {}});
     admin.post("/products", &made_up).await.expect_error_at(

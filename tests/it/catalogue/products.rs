@@ -9,9 +9,19 @@ use platform_tests::{
 };
 use serde_json::{Value, json};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_product_lives_through_every_route() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    a_product_lives_through_every_route,
+    what_was_read_can_be_sent_back,
+    the_public_sees_active_products_only,
+    the_price_is_the_one_that_applies,
+    slugs_and_skus_are_unique_and_refusals_point_at_them,
+    of_many_who_want_a_sku_one_gets_it,
+    parallel_changes_without_a_version_all_take_effect,
+    every_committed_write_has_its_event_and_its_audit_entry,
+);
+
+async fn a_product_lives_through_every_route(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let answer = admin.post("/products", &product("Tea cup", "CUP-1")).await;
     let location = answer.header("location").unwrap().to_owned();
@@ -69,9 +79,7 @@ async fn a_product_lives_through_every_route() {
     admin.post("/products", &product("Coffee cup", "CUP-1")).await.expect(201);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_read_can_be_sent_back() {
-    let mut host = TestHost::shop().await;
+async fn what_was_read_can_be_sent_back(mut host: TestHost) {
     let admin = host.admin().await;
     let made_up = json!({
         "id": "prod_mine", "version": 77, "createdAt": "1999-01-01T00:00:00Z", "updatedAt": 5, "publishedAt": "soon",
@@ -89,9 +97,7 @@ async fn what_was_read_can_be_sent_back() {
     assert_eq!(sent_back, with(created, "version", 3));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_public_sees_active_products_only() {
-    let mut host = TestHost::shop().await;
+async fn the_public_sees_active_products_only(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let manager = host.staff("manager@example.com", &["catalog-manager"]).await;
     let manager = host.with_token(&manager);
@@ -159,9 +165,7 @@ async fn the_public_sees_active_products_only() {
     assert!(names(&public, "").await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_price_is_the_one_that_applies() {
-    let mut host = TestHost::shop().await;
+async fn the_price_is_the_one_that_applies(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let prices = json!([
         {"amount": 100, "currency": "USD"},
@@ -198,9 +202,7 @@ async fn the_price_is_the_one_that_applies() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn slugs_and_skus_are_unique_and_refusals_point_at_them() {
-    let mut host = TestHost::shop().await;
+async fn slugs_and_skus_are_unique_and_refusals_point_at_them(mut host: TestHost) {
     let admin = host.admin().await;
     let first = json!({"name": "Cup", "status": "active", "options": [{"name": "Size", "values": ["S", "M"]}],
         "variants": [{"sku": "A", "optionValues": {"Size": "S"}}, {"sku": "B", "optionValues": {"Size": "M"}}]});
@@ -246,9 +248,7 @@ async fn slugs_and_skus_are_unique_and_refusals_point_at_them() {
     admin.patch(&path, &json!({"slug": "cup-2", "variants": [{"sku": "C"}]})).await.expect(200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_many_who_want_a_sku_one_gets_it() {
-    let mut host = TestHost::shop().await;
+async fn of_many_who_want_a_sku_one_gets_it(mut host: TestHost) {
     let admin = host.admin().await;
     for round in 0..10 {
         let sku = format!("S{round}");
@@ -273,9 +273,7 @@ async fn of_many_who_want_a_sku_one_gets_it() {
     assert_eq!(slugs.len(), 10);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn parallel_changes_without_a_version_all_take_effect() {
-    let mut host = TestHost::shop().await;
+async fn parallel_changes_without_a_version_all_take_effect(mut host: TestHost) {
     let admin = host.admin().await;
     let created = admin.post("/products", &product("Cup", "C")).await.expect(201);
     let path = format!("/products/{}", id(&created));
@@ -294,9 +292,7 @@ async fn parallel_changes_without_a_version_all_take_effect() {
     assert_eq!((product["metadata"].as_object().unwrap().len(), &product["version"]), (40, &json!(41)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_committed_write_has_its_event_and_its_audit_entry() {
-    let mut host = TestHost::shop().await;
+async fn every_committed_write_has_its_event_and_its_audit_entry(mut host: TestHost) {
     let admin = host.admin().await;
     let created = admin.post("/products", &product("Cup", "C")).await.expect(201);
     let path = format!("/products/{}", id(&created));

@@ -25,9 +25,15 @@ fn large(sku: &str) -> Value {
     json!({"sku": sku, "optionValues": {"Size": "L"}, "prices": [{"amount": 990, "currency": "USD"}]})
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_variant_lives_through_every_route() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    a_variant_lives_through_every_route,
+    the_rules_are_those_of_the_product,
+    variants_share_their_products_version_and_visibility,
+    a_repeated_creation_gets_the_first_answer,
+);
+
+async fn a_variant_lives_through_every_route(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let made = admin.post("/products", &shirt()).await.expect(201);
     let path = format!("/products/{}", id(&made));
@@ -87,9 +93,7 @@ async fn a_variant_lives_through_every_route() {
     assert_eq!(topics.iter().filter(|topic| **topic == "product.updated").count(), 5);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_rules_are_those_of_the_product() {
-    let mut host = TestHost::shop().await;
+async fn the_rules_are_those_of_the_product(mut host: TestHost) {
     let admin = host.admin().await;
     let made = admin.post("/products", &shirt()).await.expect(201);
     let mug = admin.post("/products", &product("Mug", "MUG")).await.expect(201);
@@ -128,9 +132,7 @@ async fn the_rules_are_those_of_the_product() {
     admin.delete(&only).await.expect(204);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn variants_share_their_products_version_and_visibility() {
-    let mut host = TestHost::shop().await;
+async fn variants_share_their_products_version_and_visibility(mut host: TestHost) {
     let (admin, public) = (host.admin().await, host.anonymous());
     let made = admin.post("/products", &shirt()).await.expect(201);
     let path = format!("/products/{}", id(&made));
@@ -175,9 +177,7 @@ async fn variants_share_their_products_version_and_visibility() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_creation_gets_the_first_answer() {
-    let mut host = TestHost::shop().await;
+async fn a_repeated_creation_gets_the_first_answer(mut host: TestHost) {
     let admin = host.admin().await;
     let made = admin.post("/products", &shirt()).await.expect(201);
     let path = format!("/products/{}/variants", id(&made));

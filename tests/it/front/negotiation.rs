@@ -8,9 +8,15 @@ use platform_tests::{
     shop::{id, product, with},
 };
 
-#[tokio::test(flavor = "multi_thread")]
-async fn long_answers_are_compressed_for_those_who_take_it() {
-    let mut host = TestHost::shop().await;
+on_each_backend!(
+    TestHost::shop(), TestHost::shop_on_mongodb();
+    long_answers_are_compressed_for_those_who_take_it,
+    who_takes_no_json_is_refused,
+    an_address_that_is_too_long_is_refused,
+    a_request_is_followed_by_its_ids,
+);
+
+async fn long_answers_are_compressed_for_those_who_take_it(mut host: TestHost) {
     let (admin, client) = (host.admin().await, host.anonymous());
     let long = with(product("Cup", "C"), "description", "A cup of stoneware. ".repeat(200));
     let created = admin.post("/products", &long).await.expect(201);
@@ -48,9 +54,7 @@ async fn long_answers_are_compressed_for_those_who_take_it() {
     assert_eq!(client.send(refused).await.header("content-encoding"), None);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_takes_no_json_is_refused() {
-    let mut host = TestHost::shop().await;
+async fn who_takes_no_json_is_refused(mut host: TestHost) {
     let admin = host.admin().await;
     for accept in ["text/html", "application/xml", "application/json;q=0"] {
         let draft = admin.request(Method::GET, "/products").header("accept", accept);
@@ -65,9 +69,7 @@ async fn who_takes_no_json_is_refused() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_is_too_long_is_refused() {
-    let host = TestHost::shop().await;
+async fn an_address_that_is_too_long_is_refused(host: TestHost) {
     let client = host.anonymous();
     let path = format!("/products?q={}", "x".repeat(8 * 1024));
     client.get(&path).await.expect_problem(414, "uri_too_long");
@@ -75,9 +77,7 @@ async fn an_address_that_is_too_long_is_refused() {
     client.get(&path).await.expect_problem(414, "uri_too_long");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_is_followed_by_its_ids() {
-    let host = TestHost::shop().await;
+async fn a_request_is_followed_by_its_ids(host: TestHost) {
     let client = host.anonymous();
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let draft = client

@@ -31,6 +31,7 @@ macro_rules! laws {
 mod aggregates;
 mod collections;
 mod concurrency;
+mod facets;
 mod filters;
 mod moving;
 mod paging;

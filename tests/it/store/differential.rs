@@ -19,7 +19,7 @@ use proptest::{
     test_runner::TestCaseError,
 };
 use serde_json::{Map, Value, json};
-use store_model::{Aggregate, Page, Query, Write};
+use store_model::{Aggregate, Facets, Page, Query, Write};
 
 const COLLECTION: &str = "things";
 /// Queries on each set of documents.
@@ -31,6 +31,7 @@ struct Case {
     commits: Vec<Vec<Write>>,
     queries: Vec<Query>,
     aggregates: Vec<Aggregate>,
+    facets: Vec<Facets>,
 }
 
 #[test]
@@ -95,11 +96,9 @@ fn case() -> impl Strategy<Value = Case> {
     let commit = prop_oneof![6 => vec(write.clone(), 1..2), 1 => vec(write, 0..4)];
     let queries = vec(generate::query(), QUERIES..=QUERIES);
     let aggregates = vec(generate::aggregate(), AGGREGATES..=AGGREGATES);
-    (vec(commit, 20..70), queries, aggregates).prop_map(|(commits, queries, aggregates)| Case {
-        commits,
-        queries,
-        aggregates,
-    })
+    let facets = vec(generate::facets(), AGGREGATES..=AGGREGATES);
+    (vec(commit, 20..70), queries, aggregates, facets)
+        .prop_map(|(commits, queries, aggregates, facets)| Case { commits, queries, aggregates, facets })
 }
 
 /// What differs, if anything.
@@ -128,6 +127,10 @@ async fn compare<B: SuiteBackend>(
     for aggregate in &case.aggregates {
         let rows = store.aggregate(COLLECTION, aggregate).await;
         same("aggregate", aggregate, &model.aggregate(COLLECTION, aggregate).await, &rows)?;
+    }
+    for facets in &case.facets {
+        let counts = store.facets(COLLECTION, facets).await;
+        same("facets", facets, &model.facets(COLLECTION, facets).await, &counts)?;
     }
     Ok(())
 }

@@ -100,7 +100,7 @@ pub(crate) struct Me {
     request_body(content = Credentials, example = json!({"email": "eve@example.com", "password": "correct horse battery"})),
     responses((status = 200, description = "The tokens and whose they are.", body = Tokens, example = json!(tokens_example()))),
     security(()),
-    extensions(("x-codes" = json!(["invalid_credentials", "account_disabled", "rate_limited"]))),
+    extensions(("x-codes" = json!(["invalid_credentials", "account_disabled", "rate_limited", "conflict"]))),
 )]
 pub(crate) async fn login_customer(State(app): State<App>, call: Call) -> Result<Response, ApiError> {
     login(&app, call, Audience::Storefront, "loginCustomer").await
@@ -115,7 +115,7 @@ pub(crate) async fn login_customer(State(app): State<App>, call: Call) -> Result
     request_body(content = Credentials, example = json!({"email": "ada@example.com", "password": "correct horse battery"})),
     responses((status = 200, description = "The tokens and whose they are.", body = Tokens, example = json!(tokens_example()))),
     security(()),
-    extensions(("x-codes" = json!(["invalid_credentials", "account_disabled", "rate_limited"]))),
+    extensions(("x-codes" = json!(["invalid_credentials", "account_disabled", "rate_limited", "conflict"]))),
 )]
 pub(crate) async fn login_admin(State(app): State<App>, call: Call) -> Result<Response, ApiError> {
     login(&app, call, Audience::Admin, "loginAdmin").await

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use axum::{
@@ -21,7 +21,6 @@ use crate::{
         access,
         body::{Payload, check_content_type, read},
         cookie,
-        dispatch::actor,
         error::ApiError,
         front, json, parameters, precondition,
         visit::Visit,
@@ -54,7 +53,7 @@ impl FromRequest<App> for Call {
         Ok(Self {
             path: path.strip_prefix(app.api_base()).unwrap_or(path).to_owned(),
             query: parts.uri.query().filter(|query| !query.is_empty()).map(str::to_owned),
-            visit: parts.extensions.get::<Visit>().cloned().unwrap_or_else(|| Visit::of_host(Arc::from("-"))),
+            visit: Visit::of(&parts),
             method: parts.method,
             headers: parts.headers,
             body: Mutex::new(Some(body)),
@@ -193,7 +192,7 @@ impl Call {
         operation_id: &str,
         key: Option<crate::store::idempotency::IdempotencyKey>,
     ) -> Transaction {
-        let actor = actor(&access::caller_of(principal), self.visit.address);
-        Transaction::new(key, Some(actor), operation_id, &*self.visit.request_id)
+        let actor = access::actor(&access::caller_of(principal), &self.visit);
+        Transaction::new(key, actor, operation_id, &*self.visit.request_id)
     }
 }

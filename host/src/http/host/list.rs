@@ -46,6 +46,7 @@ pub(crate) async fn list(app: &App, call: &Call, of: &ListOf) -> Result<Response
         filters: names(of.filters),
         sorts: names(of.sorts),
         text: false,
+        unpaged: false,
     };
     let schema = app.store().collection(of.collection);
     let kind = |path: &&str| Some(((*path).to_owned(), schema.as_ref()?.field(path)?.kind));

@@ -4,7 +4,8 @@ mod convert;
 mod filter;
 
 use store_model::{
-    Aggregate, Direction, FieldOperation, GroupKey, Measure, Operation, Query, Scalar, Scope, SortKey, Write,
+    Aggregate, Direction, Facet, FacetCount, Facets, FieldOperation, GroupKey, Measure, Operation, Query,
+    Scalar, Scope, SortKey, Write,
 };
 
 use self::{
@@ -173,6 +174,37 @@ impl Host for CallState {
             .collect()))
     }
 
+    async fn facets(
+        &mut self,
+        collection: String,
+        filter: Option<query::Filter>,
+        text: Option<String>,
+        facets: Vec<store::Facet>,
+    ) -> Answered<Vec<Vec<store::FacetCount>>> {
+        self.budget
+            .spend(text.as_ref().map_or(0, String::len) + facets.iter().map(facet_bytes).sum::<usize>())?;
+        let granted = self.granted()?;
+        if !granted.grants.may_read(&collection) {
+            return Ok(Err(self.deny("read", &collection)));
+        }
+        let filter = match from_guest(filter) {
+            Ok(filter) => filter,
+            Err(error) => return Ok(Err(error)),
+        };
+        let scope = granted.scope(&collection);
+        let facets = Facets { filter, text, facets: facets.into_iter().map(to_facet).collect(), scope };
+        let counts = match granted.store.document_facets(&collection, &facets).await {
+            Ok(counts) => counts,
+            Err(error) => return Ok(Err(read_error(error))),
+        };
+        self.budget.spend_bytes(counts.iter().flatten().map(|count| scalar_bytes(&count.value)).sum())?;
+        let count = |count: FacetCount| store::FacetCount {
+            value: scalar_to_guest(count.value),
+            documents: count.documents,
+        };
+        Ok(Ok(counts.into_iter().map(|counts| counts.into_iter().map(count).collect()).collect()))
+    }
+
     async fn commit(
         &mut self,
         writes: Vec<store::Write>,
@@ -208,12 +240,22 @@ impl Host for CallState {
     }
 
     async fn new_id(&mut self, prefix: String) -> Answered<String> {
+        let ids = self.new_ids(prefix, 1).await?;
+        Ok(ids.map(|mut ids| ids.pop().unwrap_or_default()))
+    }
+
+    async fn new_ids(&mut self, prefix: String, count: u32) -> Answered<Vec<String>> {
         self.budget.spend(prefix.len())?;
         let granted = self.granted()?;
         if !(2..=4).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_lowercase()) {
             return Ok(Err(invalid("", "an id prefix has 2 to 4 lower-case letters")));
         }
-        Ok(Ok(granted.store.id_new(&prefix)))
+        if !(1..=BATCH).contains(&(count as usize)) {
+            return Ok(Err(invalid("", format!("1 to {BATCH} ids"))));
+        }
+        let ids: Vec<String> = (0..count).map(|_| granted.store.id_new(&prefix)).collect();
+        self.budget.spend_bytes(ids.iter().map(String::len).sum())?;
+        Ok(Ok(ids))
     }
 }
 
@@ -354,6 +396,20 @@ fn to_write(granted: &Granted, write: store::Write) -> Result<Write, store::Erro
         scope,
         embeds: Vec::new(),
     })
+}
+
+fn to_facet(facet: store::Facet) -> Facet {
+    match facet {
+        store::Facet::Values(it) => Facet::Values { path: it.path, prefix: it.prefix, limit: it.limit },
+        store::Facet::Ranges(it) => Facet::Ranges { path: it.path, bounds: it.bounds },
+    }
+}
+
+fn facet_bytes(facet: &store::Facet) -> usize {
+    match facet {
+        store::Facet::Values(it) => it.path.len() + it.prefix.as_ref().map_or(0, String::len),
+        store::Facet::Ranges(it) => it.path.len() + it.bounds.len() * size_of::<i64>(),
+    }
 }
 
 fn to_field_operation(operation: store::FieldOperation) -> Result<FieldOperation, store::Error> {

@@ -56,6 +56,16 @@ fn number_to_bson(number: &serde_json::Number) -> RawBson {
 }
 
 /// A scalar as it lies in the database.
+/// The scalar of a value that we stored; nothing for null and what is no scalar.
+pub(super) fn scalar_of_bson(value: RawBsonRef<'_>) -> Option<Scalar> {
+    match value {
+        RawBsonRef::String(text) => Some(Scalar::Text(text.to_owned())),
+        RawBsonRef::Int64(number) => Some(Scalar::Integer(number)),
+        RawBsonRef::Boolean(flag) => Some(Scalar::Boolean(flag)),
+        _ => None,
+    }
+}
+
 pub(super) fn scalar_to_bson(scalar: &Scalar) -> mongodb::bson::Bson {
     use mongodb::bson::Bson;
     match scalar {

@@ -161,7 +161,7 @@ impl Mongo {
     }
 
     /// A session in which all reads see the same moment.
-    async fn snapshot(&self) -> Result<ClientSession, Fault> {
+    pub(super) async fn snapshot(&self) -> Result<ClientSession, Fault> {
         Ok(self.client.start_session().snapshot(true).await?)
     }
 
@@ -221,7 +221,7 @@ impl Mongo {
 }
 
 /// Waits for a read as long as there is patience.
-async fn in_time<T>(read: impl Future<Output = Result<T, Fault>>) -> Result<T, ReadError> {
+pub(super) async fn in_time<T>(read: impl Future<Output = Result<T, Fault>>) -> Result<T, ReadError> {
     Ok(timeout(PATIENCE, read).await.unwrap_or(Err(Fault::Late))?)
 }
 

@@ -9,7 +9,10 @@ use store_model::{
 };
 use tempfile::TempDir;
 
-use super::{Sqlite, page};
+use super::{
+    Sqlite, page,
+    selection::{Chosen, Selection},
+};
 use crate::store::{
     backend::Backend,
     config::EmbeddedConfig,
@@ -50,12 +53,12 @@ fn insert(id: &str, bytes: usize) -> Commit {
 }
 
 /// The plans of all statements of a page, a line for each step.
-fn plan(store: &Sqlite, query: &Query) -> String {
+fn plan(store: &Sqlite, query: &Query, chosen: Option<&Chosen>) -> String {
     let table = store.table("things").unwrap();
     let prepared = check_query(&table.schema, query).unwrap();
     let reader = store.readers.reader().unwrap();
     let mut steps = Vec::new();
-    for sql in page::page_statements(&table, query, &prepared) {
+    for sql in page::page_statements(&table, query, &prepared, chosen) {
         let text = format!("EXPLAIN QUERY PLAN {}", sql.text);
         let mut statement = reader.connection().prepare(&text).unwrap();
         for (position, value) in sql.params.iter().enumerate() {
@@ -98,16 +101,23 @@ async fn the_main_queries_use_their_indexes() {
         (after, "index_things:n (<expr>=? AND id>?)"),
         (after_null, "index_things:n (<expr>=? AND id>?)"),
         (newest, "index_things:createdAt (<expr><?)"),
-        (text, "text_things USING PRIMARY KEY (token=?)"),
+        (text.clone(), "SEARCH t USING PRIMARY KEY (token=?)"),
     ];
     for (query, expected) in cases {
-        let plan = plan(&store, &query);
+        let plan = plan(&store, &query, None);
         assert!(plan.contains(expected), "expected {expected} in\n{plan}");
         // The whole collection is never read.
         assert!(!plan.contains("SCAN d\n") && !plan.ends_with("SCAN d"), "{plan}");
     }
     let sorted = Query { sort: vec![SortKey::ascending("n")], ..Query::default() };
-    assert_eq!(plan(&store, &sorted), "SCAN d USING INDEX index_things:n");
+    assert_eq!(plan(&store, &sorted, None), "SCAN d USING INDEX index_things:n");
+    // What is in a set is met in the order of the page.
+    let many = Chosen::Many(Selection::default());
+    assert_eq!(plan(&store, &sorted, Some(&many)), "SCAN d USING INDEX index_things:n");
+    // Of a few documents the words are looked up, and not the documents of the words.
+    let ranked = plan(&store, &text, Some(&Chosen::Few(vec![1, 2])));
+    let range = "SEARCH t USING INDEX text_things doc (doc=? AND token>? AND token<?)";
+    assert!(ranked.contains(range) && !ranked.contains("SEARCH t USING PRIMARY KEY (token>?"), "{ranked}");
 }
 
 #[tokio::test]
@@ -178,4 +188,112 @@ async fn an_abandoned_query_stops_and_frees_its_place() {
     assert_eq!(store.count("things", &Filter::all(), None).await.unwrap(), 8);
     let unknown = store.count("nowhere", &Filter::all(), None).await.unwrap_err();
     assert!(matches!(unknown, ReadError::Query(_)));
+}
+
+/// Filters that so many documents meet that they are answered with sets.
+#[tokio::test]
+async fn sets_of_many_documents_have_the_same_results_as_the_model() {
+    const DOCUMENTS: i64 = 2_400;
+    let schema = CollectionSchema {
+        owner: Some("owner".to_owned()),
+        fields: vec![
+            Field::integer("n", Access::Index),
+            Field::text("state", Access::Index),
+            Field::text("tags", Access::Index).multi(),
+        ],
+        text: vec![
+            TextField { path: "name".to_owned(), weight: 3 },
+            TextField { path: "tags".to_owned(), weight: 1 },
+        ],
+        ..CollectionSchema::new("many", "man")
+    };
+    let (store, _directory) = open(|_| {}).await;
+    let mut model = store_model::memory::MemoryStore::new();
+    model.declare(vec![schema.clone()]).unwrap();
+    store.declare(vec![schema]).await.unwrap();
+    for start in (0..DOCUMENTS).step_by(800) {
+        let writes = (start..start + 800).map(|number| {
+            let tags: Vec<String> =
+                (0..number % 4).map(|tag| format!("t{}", (number / 7 + tag) % 5)).collect();
+            let body = json!({
+                "n": if number % 11 == 0 { json!(null) } else { json!(number % 90) },
+                "state": if number % 10 == 0 { "draft" } else { "active" },
+                "tags": tags,
+                "name": if number % 3 == 0 { "red shoe" } else { "Redder sock" },
+                "owner": if number % 2 == 0 { "ann" } else { "bob" },
+            });
+            let id = format!("m{:04}", number * 7919 % DOCUMENTS);
+            Write::new("many", &id, Operation::Insert(body.as_object().cloned().unwrap()))
+        });
+        let commit = Commit { writes: writes.collect(), now: "2026-11-23T09:00:00.000Z".to_owned() };
+        model.commit(&commit).unwrap();
+        store.commit(commit).await.unwrap();
+    }
+    let path = str::to_owned;
+    let active = || Filter::eq("state", "active");
+    let filters = [
+        Filter::all(),
+        active(),
+        Filter::eq("tags", "t2"),
+        Filter::In(path("tags"), vec!["t0".into(), "t3".into()]),
+        Filter::And(vec![active(), Filter::eq("tags", "t2")]),
+        Filter::And(vec![active(), Filter::Not(Box::new(Filter::eq("tags", "t2")))]),
+        Filter::And(vec![active(), Filter::Gt(path("n"), 10.into()), Filter::Lt(path("n"), 80.into())]),
+        Filter::And(vec![
+            active(),
+            Filter::Or(vec![Filter::eq("tags", "t1"), Filter::Gte(path("n"), 40.into())]),
+        ]),
+        Filter::And(vec![active(), Filter::Ne(path("n"), 5.into()), Filter::Exists(path("tags"), true)]),
+        Filter::Or(vec![Filter::eq("n", 5), Filter::eq("n", 6), Filter::Exists(path("n"), false)]),
+        Filter::And(vec![active(), Filter::eq("n", 17)]),
+        Filter::And(vec![active(), Filter::And(vec![active(), Filter::Prefix(path("state"), path("act"))])]),
+        Filter::And(vec![active(), Filter::Or(Vec::new())]),
+    ];
+    let sorts = [
+        vec![],
+        vec![SortKey::ascending("n")],
+        vec![SortKey { direction: store_model::Direction::Descending, ..SortKey::ascending("state") }],
+    ];
+    let owner = store_model::Scope { path: path("owner"), owner: "ann".into() };
+    let mut many = 0;
+    for filter in &filters {
+        for text in [None, Some("red"), Some("red sho"), Some("redder t1")] {
+            for scope in [None, Some(owner.clone())] {
+                let facets = store_model::Facets {
+                    filter: filter.clone(),
+                    text: text.map(path),
+                    scope: scope.clone(),
+                    facets: vec![
+                        store_model::Facet::Values { path: path("tags"), prefix: None, limit: 4 },
+                        store_model::Facet::Values { path: path("state"), prefix: Some(path("d")), limit: 4 },
+                        store_model::Facet::Ranges { path: path("n"), bounds: vec![1, 30, 95] },
+                    ],
+                };
+                let expected = model.facets("many", &facets).unwrap();
+                assert_eq!(store.facets("many", &facets).await.unwrap(), expected, "{facets:?}");
+                for sort in &sorts {
+                    let mut query = Query {
+                        filter: filter.clone(),
+                        text: text.map(path),
+                        sort: sort.clone(),
+                        scope: scope.clone(),
+                        limit: 400,
+                        count: true,
+                        ..Query::default()
+                    };
+                    loop {
+                        let expected = model.find("many", &query).unwrap();
+                        let found = store.find("many", &query).await.unwrap();
+                        assert_eq!(found, expected, "{query:?}");
+                        many += usize::from(found.total > Some(500));
+                        let Some(next) = found.next else { break };
+                        query.cursor = Some(next);
+                    }
+                }
+                let counted = store.count("many", filter, scope.as_ref()).await.unwrap();
+                assert_eq!(counted, model.count("many", filter, scope.as_ref()).unwrap());
+            }
+        }
+    }
+    assert!(many > 200, "{many}");
 }
