@@ -15,12 +15,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::{
+    audit::AuditLog,
     chain::chain,
     cli::Application,
     clock::Clock,
     config::{Config, Environment},
-    http::{self, ApiCall, InFlightKeys, Payload},
+    http::{self, ApiCall, InFlightKeys, Limits, Payload, Visit},
     identity::{Identity, IdentityError},
+    mail::{Mailer, MailerError},
     media::{self, Media, StorageError},
     openapi::{self, About, Documents},
     plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
@@ -39,10 +41,12 @@ struct Inner {
     api_base: String,
     store: Store,
     identity: Identity,
+    audit: AuditLog,
     media: Media,
     runtime: Arc<PluginRuntime>,
     plugins: Plugins,
     in_flight: InFlightKeys,
+    limits: Limits,
     /// The documents of the generation that was asked about last.
     openapi: ArcSwapOption<Documents>,
     stopping: AtomicBool,
@@ -55,6 +59,8 @@ pub enum StartError {
     Store(#[source] OpenError),
     #[error("the host's collections cannot be made")]
     Collections(#[source] DeclareError),
+    #[error("mail cannot be sent")]
+    Mail(#[source] MailerError),
     #[error("identity cannot be set up")]
     Identity(#[source] IdentityError),
     #[error("media cannot be kept")]
@@ -88,9 +94,13 @@ impl App {
         let store = Store::open(config.store.store_config(), clock).await.map_err(StartError::Store)?;
         let mut collections = idempotency::host_collections();
         collections.extend(plugin::host_collections());
+        collections.push(AuditLog::schema());
         collections.extend(media::host_collections());
         store.collections_declare_host(collections).await.map_err(StartError::Collections)?;
-        let identity = Identity::open(store.clone(), &config.auth).await.map_err(StartError::Identity)?;
+        let mailer = Mailer::open(&config.mail, config.environment, &config.store.data_dir)
+            .map_err(StartError::Mail)?;
+        let identity =
+            Identity::open(store.clone(), &config.auth, mailer).await.map_err(StartError::Identity)?;
         let media = Media::open(store.clone(), &config.media, &config.store.data_dir.join("media"))
             .map_err(StartError::Media)?;
         let runtime = PluginRuntime::new(&config.plugins, store.clone())
@@ -105,21 +115,26 @@ impl App {
         let plugins = Plugins::start(runtime.clone(), Some(Arc::new(aot)), config.plugins.clone(), policy)
             .await
             .map_err(StartError::Plugins)?;
+        let limits = Limits::new(&config.rate_limits, store.clock());
+        let audit = AuditLog::new(store.clone(), &config.auth, &config.store.data_dir);
         let app = Self {
             inner: Arc::new(Inner {
                 api_base: format!("/api/{}", config.server.api_version),
+                limits,
                 config,
                 store,
                 identity,
                 media,
                 runtime,
                 plugins,
+                audit,
                 in_flight: InFlightKeys::default(),
                 openapi: ArcSwapOption::empty(),
                 stopping: AtomicBool::new(false),
             }),
         };
         tokio::spawn(housekeeping(Arc::downgrade(&app.inner)));
+        tokio::spawn(sealing(Arc::downgrade(&app.inner)));
         Ok(app)
     }
 
@@ -169,7 +184,7 @@ impl App {
             query,
             headers,
             body: Payload::Ready(body.map(|body| body.to_string()).unwrap_or_default().into()),
-            request_id: request_id.clone(),
+            visit: Visit::of_host(request_id.clone()),
             caller: Some(Caller::system()),
         };
         match http::dispatch(self, call).await {
@@ -248,6 +263,11 @@ impl App {
             Ok(purged) => tracing::debug!("Deleted {purged} expired idempotency records"),
             Err(error) => tracing::warn!(cause = %chain(&error), "Expired records were not deleted"),
         }
+        match self.identity().sweep().await {
+            Ok(0) => {}
+            Ok(swept) => tracing::debug!("Deleted {swept} sessions and counts whose time was over"),
+            Err(error) => tracing::warn!(cause = %chain(&error), "Expired sessions were not deleted"),
+        }
         self.collect_media().await;
     }
 
@@ -277,6 +297,10 @@ impl App {
         &self.inner.identity
     }
 
+    pub fn audit(&self) -> &AuditLog {
+        &self.inner.audit
+    }
+
     pub fn media(&self) -> &Media {
         &self.inner.media
     }
@@ -287,6 +311,10 @@ impl App {
 
     pub fn runtime(&self) -> &PluginRuntime {
         &self.inner.runtime
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.limits
     }
 
     pub(crate) fn in_flight(&self) -> &InFlightKeys {
@@ -304,6 +332,20 @@ async fn housekeeping(inner: Weak<Inner>) {
         rounds.tick().await;
         let Some(inner) = inner.upgrade() else { return };
         App { inner }.housekeep().await;
+    }
+}
+
+/// How often the audit log is sealed.
+const SEALING: Duration = Duration::from_secs(60);
+
+/// Seals the audit log, as long as the application lives.
+async fn sealing(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(SEALING).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if let Err(error) = inner.audit.seal().await {
+            tracing::warn!(cause = %chain(&error), "The audit log was not sealed");
+        }
     }
 }
 
@@ -336,6 +378,10 @@ impl Application for App {
         self.identity()
     }
 
+    fn audit(&self) -> &AuditLog {
+        self.audit()
+    }
+
     fn store(&self) -> &Store {
         self.store()
     }
@@ -350,6 +396,10 @@ impl Application for App {
     }
 
     async fn stop(&self) {
+        // What was done in the last minute is sealed too.
+        if let Err(error) = self.inner.audit.seal().await {
+            tracing::warn!(cause = %chain(&error), "The audit log was not sealed");
+        }
         self.close().await;
     }
 }

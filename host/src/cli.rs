@@ -8,6 +8,7 @@
 
 mod application;
 mod arguments;
+mod audit;
 mod db;
 mod dev;
 mod doctor;
@@ -31,7 +32,8 @@ use clap::Parser;
 
 pub use application::Application;
 use arguments::{
-    Arguments, Command, ConfigCommand, DbCommand, ExportCommand, ImportCommand, PluginCommand, UserCommand,
+    Arguments, AuditCommand, Command, ConfigCommand, DbCommand, ExportCommand, ImportCommand, PluginCommand,
+    UserCommand,
 };
 use failure::Failure;
 use output::Output;
@@ -74,6 +76,7 @@ async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCod
         Command::Db(DbCommand::Restore(arguments)) => db::restore(&arguments, output).await,
         Command::Db(DbCommand::Verify(arguments)) => db::verify(&arguments, output).await,
         Command::Db(DbCommand::Migrate(arguments)) => db::migrate(&arguments, output).await,
+        Command::Audit(AuditCommand::Verify(place)) => audit::verify(&place, output).await,
         Command::Config(ConfigCommand::Show(place)) => settings::show(&place, output),
         Command::Config(ConfigCommand::Check(place)) => settings::check(&place, output),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin::check::<A>(arguments, output).await,

@@ -5,10 +5,10 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -50,6 +50,15 @@ impl Clock {
         }
     }
 
+    /// Time that only goes forward, from some moment on.
+    pub fn elapsed(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match &self.source {
+            Source::System => START.elapsed(),
+            Source::Manual(now_ms) => Duration::from_millis(now_ms.load(Ordering::SeqCst).unsigned_abs()),
+        }
+    }
+
     /// The time in RFC 3339, UTC, with milliseconds, as documents hold it.
     pub fn timestamp(&self) -> String {
         timestamp_at(self.now_ms())
@@ -75,6 +84,12 @@ impl ManualClock {
 pub fn timestamp_at(unix_ms: i64) -> String {
     let time = Timestamp::from_millisecond(unix_ms);
     format!("{:.3}", time.unwrap_or(if unix_ms < 0 { Timestamp::MIN } else { Timestamp::MAX }))
+}
+
+/// A time in RFC 3339, of any zone and precision, in the form that documents hold.
+pub fn timestamp_of(text: &str) -> Option<String> {
+    let time: Timestamp = text.parse().ok()?;
+    Some(timestamp_at(time.as_millisecond()))
 }
 
 fn milliseconds(duration: Duration) -> i64 {

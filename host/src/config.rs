@@ -13,9 +13,11 @@ mod auth;
 mod error;
 mod layers;
 mod load;
+mod mail;
 mod media;
 mod payment;
 mod plugins;
+mod rate_limits;
 mod secret;
 mod server;
 mod signing;
@@ -30,9 +32,11 @@ pub use auth::AuthConfig;
 pub use error::ConfigError;
 pub use layers::Source;
 pub use load::{Loaded, Overrides, Setting};
+pub use mail::MailConfig;
 pub use media::MediaConfig;
 pub use payment::PaymentConfig;
 pub use plugins::{BreakerConfig, LimitsConfig, PluginsConfig};
+pub use rate_limits::RateLimitsConfig;
 pub use server::ServerConfig;
 pub use store::StoreSection;
 pub use telemetry::{LogFormat, TelemetryConfig};
@@ -48,6 +52,8 @@ pub struct Config {
     pub store: StoreSection,
     pub plugins: PluginsConfig,
     pub auth: AuthConfig,
+    pub mail: MailConfig,
+    pub rate_limits: RateLimitsConfig,
     pub media: MediaConfig,
     pub payment: PaymentConfig,
     pub telemetry: TelemetryConfig,
@@ -91,6 +97,14 @@ impl Config {
         self.store.check()?;
         self.plugins.check()?;
         self.auth.check()?;
+        self.mail.check()?;
+        self.rate_limits.check()?;
+        ensure(
+            !self.auth.refresh_cookie || self.server.cors_origins.iter().all(|origin| origin != "*"),
+            "auth.refresh_cookie",
+            "false while server.cors_origins has *: every site could use the cookie",
+        )?;
+        self.mail.check_in(self.environment)?;
         self.media.check()?;
         self.telemetry.check()
     }

@@ -1,6 +1,7 @@
 //! The Wares host.
 
 pub mod app;
+pub mod audit;
 pub mod backup;
 mod chain;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod control;
 mod http;
 pub mod identity;
 pub mod import;
+pub mod mail;
 pub mod media;
 pub mod openapi;
 pub mod plugin;

@@ -7,9 +7,11 @@
 //! Deliberately absent: permissions. Who may use which collection is decided by the grants of a plugin,
 //! before it gets here.
 
+pub mod audit;
 mod backend;
 mod config;
 mod error;
+mod expiry;
 pub mod idempotency;
 pub mod jobs;
 mod loading;
@@ -33,11 +35,13 @@ use self::backend::Backend;
 use crate::clock::Clock;
 
 pub use self::{
+    audit::{Actor, AuditEntry},
     config::{EmbeddedConfig, MongoConfig, StoreConfig, TargetError},
     error::{CommitError, DeclareError, OpenError, ReadError, Unavailable},
+    expiry::{PurgeError, purge},
     loading::{LoadError, Loading},
     snapshot::{Snapshot, SnapshotBatch, SnapshotCollection},
-    transaction::{Actor, Answer, AnswerPlan, Content, EventPlan, Settled, Transaction},
+    transaction::{Answer, AnswerPlan, Content, EventPlan, Settled, Transaction},
 };
 
 /// The store. Clones share it.
@@ -101,6 +105,15 @@ impl Store {
         scope: Option<&Scope>,
     ) -> Result<Vec<Option<Document>>, ReadError> {
         self.backend.get_many(collection, ids, scope).await
+    }
+
+    /// Documents of several collections by collection and id, in their order, in one call. For what is needed at
+    /// every request; each is as it was at some moment of the call.
+    pub async fn document_get_each(
+        &self,
+        places: &[(&str, String)],
+    ) -> Result<Vec<Option<Document>>, ReadError> {
+        self.backend.get_each(places).await
     }
 
     /// One page, and the count when the query asks, both of the same moment.

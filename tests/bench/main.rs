@@ -10,6 +10,7 @@
 
 mod calls;
 mod commits;
+mod identity;
 mod load;
 mod mongodb;
 mod reads;
@@ -29,6 +30,9 @@ async fn main() {
     }
     if is_wanted("calls") {
         calls::run(&mut table).await;
+    }
+    if is_wanted("identity") {
+        identity::run(&mut table).await;
     }
     if is_wanted("reads") {
         reads::run(&mut table).await;

@@ -253,7 +253,7 @@ impl TestHost {
             kind: AccountKind::Admin,
             roles: roles.iter().map(|&role| role.to_owned()).collect(),
         };
-        self.app.identity().account_create(account, SecretString::from(ADMIN_PASSWORD)).await.unwrap();
+        self.app.identity().account_create(account, SecretString::from(ADMIN_PASSWORD), None).await.unwrap();
         let body = serde_json::json!({ "email": email, "password": ADMIN_PASSWORD });
         let login = self.anonymous().post("/auth/admin/login", &body).await.expect(200);
         login["accessToken"].as_str().unwrap().to_owned()

@@ -50,19 +50,23 @@ pub fn id(resource: &Value) -> &str {
 }
 
 /// Every collection that a request may write to.
-const COLLECTIONS: [&str; 12] = [
+const COLLECTIONS: [&str; 16] = [
     "products",
     "categories",
     "category_tree",
     "inventory",
     "inventory_movements",
     "_accounts",
+    "_api_keys",
     "_audit",
     "_events",
     "_idempotency",
+    "_identity",
     "_jobs",
     "_media",
     "_plugin_sets",
+    "_roles",
+    "_sessions",
 ];
 
 /// All documents of a collection, by id.

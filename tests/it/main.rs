@@ -31,6 +31,7 @@ mod clients;
 mod documents;
 mod doors;
 mod front;
+mod identity;
 mod operation;
 mod plugin;
 mod readme_plugin;

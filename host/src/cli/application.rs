@@ -5,7 +5,9 @@ use std::{future::Future, io};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::{clock::Clock, config::Config, identity::Identity, seed::SystemApi, store::Store};
+use crate::{
+    audit::AuditLog, clock::Clock, config::Config, identity::Identity, seed::SystemApi, store::Store,
+};
 
 /// A host that can be started, asked and stopped. Commands know it by this trait, so that they can be tested
 /// without plugins.
@@ -21,6 +23,8 @@ pub trait Application: SystemApi + Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<(), io::Error>> + Send;
 
     fn identity(&self) -> &Identity;
+
+    fn audit(&self) -> &AuditLog;
 
     fn store(&self) -> &Store;
 

@@ -40,6 +40,9 @@ pub(super) enum Command {
     /// Back up, restore, check and move what the shop holds
     #[command(subcommand)]
     Db(DbCommand),
+    /// Look at the audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -313,6 +316,12 @@ pub(super) struct DbMigrateArguments {
     pub(super) to: String,
     #[command(flatten)]
     pub(super) place: PlaceArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Compare the log with its seals, and say what was changed, removed, added, reordered or cut off
+    Verify(PlaceArguments),
 }
 
 #[derive(Debug, Subcommand)]

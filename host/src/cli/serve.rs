@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::{Application, Failure, Output, arguments::ServeArguments, seed::seed_if_empty, signals::Stop};
 use crate::{
+    audit::AuditReport,
     backup::{self, Chunks},
     chain::chain,
     clock::Clock,
@@ -133,7 +134,7 @@ struct Handlers<A> {
 impl<A: Application> ControlHandlers for Handlers<A> {
     async fn user_create(&self, request: UserCreate) -> Result<User, Refused> {
         let created =
-            self.application.identity().account_create(request.account, request.password.into()).await;
+            self.application.identity().account_create(request.account, request.password.into(), None).await;
         created.map_err(|error| Refused { message: chain(&error) })
     }
 
@@ -164,6 +165,10 @@ impl<A: Application> ControlHandlers for Handlers<A> {
         let snapshot = store.snapshot().await.map_err(|error| Refused { message: chain(&error) })?;
         tracing::info!("A command takes a backup of {} documents", snapshot.documents());
         Ok(backup::encode(snapshot, store.clock().timestamp()))
+    }
+
+    async fn audit_verify(&self) -> Result<AuditReport, Refused> {
+        self.application.audit().verify().await.map_err(|error| Refused { message: chain(&error) })
     }
 
     async fn verify(&self) -> Result<Vec<String>, Refused> {

@@ -17,6 +17,7 @@ use crate::{
     config::Config,
     control::{ControlClient, UserCreate},
     identity::{AccountKind, Identity, NewAccount, PASSWORD_MIN_CHARACTERS, User},
+    mail::Mailer,
     store::Store,
 };
 
@@ -54,10 +55,10 @@ async fn create_in_store(
 ) -> Result<User, Failure> {
     config.prepare()?;
     let store = Store::open(config.store.store_config(), Clock::system()).await?;
-    let identity = Identity::open(store.clone(), &config.auth)
+    let identity = Identity::open(store.clone(), &config.auth, Mailer::off())
         .await
         .map_err(|error| Failure::of(&error, "Run `wares doctor` to learn more."))?;
-    let created = identity.account_create(account, password).await;
+    let created = identity.account_create(account, password, None).await;
     drop(identity);
     store.close().await;
     Ok(created?)

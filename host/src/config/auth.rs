@@ -17,9 +17,22 @@ pub struct AuthConfig {
     /// The secret before the last change. Its tokens are accepted until they end.
     #[serde(with = "secret")]
     pub jwt_secret_previous: Option<SecretString>,
+    /// Seals the audit log: at least 32 random bytes. Without it the seals' key is derived from `jwt_secret`, and what
+    /// was sealed before its last change but one can be proven only by what was sealed after it.
+    #[serde(with = "secret")]
+    pub audit_key: Option<SecretString>,
     /// How long an access token is valid: a number of seconds, or `90s`, `15m`, `1h`, `1d`.
     #[serde(with = "expiry")]
     pub jwt_expiry: Duration,
+    /// How long a session lives without a refresh, as `jwt_expiry`.
+    #[serde(with = "expiry")]
+    pub session_idle: Duration,
+    /// How long a session lives at all, as `jwt_expiry`.
+    #[serde(with = "expiry")]
+    pub session_max: Duration,
+    /// Whether refresh tokens travel in a cookie that no script reads, and not in bodies. For browsers of the origins in
+    /// `server.cors_origins` and of this host.
+    pub refresh_cookie: bool,
     /// The `iss` claim: tokens of another issuer are refused.
     pub issuer: String,
     /// Most passwords hashed at once. One hash takes about 22 ms of a core and 19 MiB.
@@ -33,7 +46,11 @@ impl Default for AuthConfig {
         Self {
             jwt_secret: None,
             jwt_secret_previous: None,
+            audit_key: None,
             jwt_expiry: Duration::from_secs(15 * 60),
+            session_idle: Duration::from_secs(14 * 86_400),
+            session_max: Duration::from_secs(90 * 86_400),
+            refresh_cookie: false,
             issuer: "wares".to_owned(),
             hash_concurrency: 2,
             hash_queue: 32,
@@ -47,6 +64,16 @@ impl AuthConfig {
             (Duration::from_secs(10)..=Duration::from_secs(7 * 86_400)).contains(&self.jwt_expiry),
             "auth.jwt_expiry",
             "from 10 seconds to 7 days, such as 15m",
+        )?;
+        ensure(
+            self.session_idle >= self.jwt_expiry && self.session_idle <= self.session_max,
+            "auth.session_idle",
+            "a time from jwt_expiry to session_max, such as 14d",
+        )?;
+        ensure(
+            self.session_max <= Duration::from_secs(3_650 * 86_400),
+            "auth.session_max",
+            "a time up to 3650 days, such as 90d",
         )?;
         ensure(!self.issuer.is_empty(), "auth.issuer", "a name that is not empty")?;
         ensure((1..=64).contains(&self.hash_concurrency), "auth.hash_concurrency", "a number from 1 to 64")?;

@@ -18,7 +18,7 @@ const STAGING: &str = include_str!("../../../config/staging.toml");
 const PRODUCTION: &str = include_str!("../../../config/production.toml");
 
 /// The names that operators set. Each may also be given as a file, with `_FILE` at the end of the name.
-const VARIABLES: [(&str, &str); 10] = [
+const VARIABLES: [(&str, &str); 12] = [
     ("API_BASE_URL", "server.base_url"),
     ("API_VERSION", "server.api_version"),
     ("MONGODB_URI", "store.mongodb_uri"),
@@ -26,7 +26,9 @@ const VARIABLES: [(&str, &str); 10] = [
     ("STORAGE_BUCKET", "store.bucket"),
     ("JWT_SECRET", "auth.jwt_secret"),
     ("JWT_SECRET_PREVIOUS", "auth.jwt_secret_previous"),
+    ("AUDIT_KEY", "auth.audit_key"),
     ("JWT_EXPIRY", "auth.jwt_expiry"),
+    ("SMTP_URL", "mail.smtp_url"),
     ("PAYMENT_GATEWAY_KEY", "payment.gateway_key"),
     ("RUST_LOG", "telemetry.filter"),
 ];
@@ -178,7 +180,12 @@ fn deserialize(layers: &Layers) -> Result<Config, ConfigError> {
 fn expectation(key: &str, message: &str) -> String {
     match key {
         "server.listen" => "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned(),
-        "auth.jwt_expiry" => "a number of seconds or a time such as 15m".to_owned(),
+        "auth.jwt_expiry" | "auth.session_idle" | "auth.session_max" => {
+            "a number of seconds or a time such as 15m".to_owned()
+        }
+        _ if key.starts_with("server.trusted_proxies") || key.starts_with("rate_limits.exempt") => {
+            "networks such as 10.0.0.0/8 or 2001:db8::/32, with their prefix length".to_owned()
+        }
         "telemetry.format" => "auto, pretty or json".to_owned(),
         _ if message.contains("invalid value") => {
             "a number that is not negative and not too large".to_owned()

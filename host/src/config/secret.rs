@@ -7,9 +7,11 @@ use serde::{Deserialize, Deserializer, Serializer};
 pub(super) const HIDDEN: &str = "(hidden)";
 
 /// The keys whose values are never shown.
-pub(super) const SECRET_KEYS: [&str; 5] = [
+pub(super) const SECRET_KEYS: [&str; 7] = [
+    "auth.audit_key",
     "auth.jwt_secret",
     "auth.jwt_secret_previous",
+    "mail.smtp_url",
     "payment.gateway_key",
     "store.mongodb_uri",
     "store.redis_uri",

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Wrong, ensure};
@@ -32,6 +33,9 @@ pub struct ServerConfig {
     pub cors_origins: Vec<String>,
     /// Whether staff and service accounts must say with `If-Match` which version they replace, change or delete.
     pub require_if_match: bool,
+    /// Networks of the proxies in front of this host: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7/32`. Only what they say
+    /// of the client's address in `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether `/openapi.json` and `/docs` are served.
     pub docs: bool,
     /// Longest time that requests in flight get when the host stops, in milliseconds.
@@ -51,6 +55,7 @@ impl Default for ServerConfig {
             max_body_bytes: 1024 * 1024,
             cors_origins: Vec::new(),
             require_if_match: false,
+            trusted_proxies: Vec::new(),
             docs: true,
             drain_ms: 25_000,
         }

@@ -43,10 +43,13 @@ pub(super) fn check(auth: &AuthConfig, environment: Environment) -> Result<(), C
             }
         }
     }
-    match auth.jwt_secret_previous.as_ref().and_then(|secret| weakness(secret.expose_secret())) {
-        Some(problem) => weak(&format!("JWT_SECRET_PREVIOUS {problem}")),
-        None => Ok(()),
+    for (name, secret) in [("JWT_SECRET_PREVIOUS", &auth.jwt_secret_previous), ("AUDIT_KEY", &auth.audit_key)]
+    {
+        if let Some(problem) = secret.as_ref().and_then(|secret| weakness(secret.expose_secret())) {
+            return weak(&format!("{name} {problem}"));
+        }
     }
+    Ok(())
 }
 
 fn weakness(secret: &str) -> Option<&'static str> {

@@ -185,3 +185,29 @@ fn development_keeps_the_secret_that_it_generates() {
     let file = fs::metadata(folder.path().join("data/jwt-secret")).unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
 }
+
+#[test]
+fn outside_development_mail_goes_encrypted() {
+    let load = |environment: &str, url: &str| {
+        let variables = [("WARES_ENV", environment), ("JWT_SECRET", STRONG), ("SMTP_URL", url)];
+        load_with(&variables, &Overrides::default())
+    };
+    for url in ["smtps://user:hunter2@mail.example", "smtp://user:hunter2@mail.example?tls=required"] {
+        assert!(load("production", url).is_ok());
+    }
+    assert!(load("development", "smtp://mail.example").is_ok());
+    for url in ["smtp://user:hunter2@mail.example", "mail.example"] {
+        let error = error_of(load("production", url));
+        assert!(error.contains("SMTP_URL") && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_cookie_is_not_for_every_origin() {
+    let every = "[server]\ncors_origins = [\"*\"]\n[auth]\nrefresh_cookie = true\n";
+    assert!(error_of(load_file(every)).contains("`auth.refresh_cookie`"));
+    let one = "[server]\ncors_origins = [\"https://shop.example\"]\n[auth]\nrefresh_cookie = true\n";
+    assert!(load_file(one).is_ok());
+    let network = "[server]\ntrusted_proxies = [\"10.0.0.0/33\"]\n";
+    assert!(error_of(load_file(network)).contains("10.0.0.0/8"));
+}

@@ -15,6 +15,7 @@ use tokio::{net::UnixStream, task::JoinHandle};
 
 use super::{ControlError, HostStatus, MAX_BYTES, SystemRequest, SystemResponse, UserCreate, socket_path};
 use crate::{
+    audit::AuditReport,
     backup::{Chunks, SourceError},
     identity::User,
 };
@@ -74,6 +75,11 @@ impl ControlClient {
             Some((chunk, (chunks, connection)))
         });
         Ok(chunks.boxed())
+    }
+
+    /// Whether the audit log is what was sealed.
+    pub async fn audit_verify(&self) -> Result<AuditReport, ControlError> {
+        self.send(Method::GET, "/audit", &()).await
     }
 
     /// What is wrong inside the store; nothing when all is well.

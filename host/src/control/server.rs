@@ -30,6 +30,7 @@ use super::{
     ControlError, HostStatus, MAX_BYTES, Refused, SystemRequest, SystemResponse, UserCreate, socket_path,
 };
 use crate::{
+    audit::AuditReport,
     backup::{Chunks, SourceError},
     identity::User,
 };
@@ -40,6 +41,8 @@ pub trait ControlHandlers: Send + Sync + 'static {
     fn system_request(&self, request: SystemRequest) -> impl Future<Output = SystemResponse> + Send;
     fn status(&self) -> impl Future<Output = HostStatus> + Send;
     fn backup(&self) -> impl Future<Output = Result<Chunks, Refused>> + Send;
+    /// Whether the audit log is what was sealed.
+    fn audit_verify(&self) -> impl Future<Output = Result<AuditReport, Refused>> + Send;
     /// What is wrong inside the store.
     fn verify(&self) -> impl Future<Output = Result<Vec<String>, Refused>> + Send;
 }
@@ -138,6 +141,10 @@ async fn answer<H: ControlHandlers>(
         (Method::GET, "/status") => json(StatusCode::OK, &handlers.status().await),
         (Method::GET, "/verify") => match handlers.verify().await {
             Ok(problems) => json(StatusCode::OK, &problems),
+            Err(refused) => json(StatusCode::CONFLICT, &refused),
+        },
+        (Method::GET, "/audit") => match handlers.audit_verify().await {
+            Ok(report) => json(StatusCode::OK, &report),
             Err(refused) => json(StatusCode::CONFLICT, &refused),
         },
         (Method::GET, "/backup") => match handlers.backup().await {

@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::{
+    audit::AuditReport,
     backup::Chunks,
     identity::{AccountKind, AccountStatus, User},
 };
@@ -26,9 +27,11 @@ impl ControlHandlers for Fake {
             name: request.account.name,
             status: AccountStatus::Active,
             roles: request.account.roles,
+            email_verified: false,
             version: 1,
             created_at: String::new(),
             updated_at: String::new(),
+            last_login_at: None,
         })
     }
 
@@ -50,6 +53,10 @@ impl ControlHandlers for Fake {
     async fn backup(&self) -> Result<Chunks, Refused> {
         let first = stream::once(async { Ok(Bytes::from("first\n")) });
         Ok(first.chain(stream::pending()).boxed())
+    }
+
+    async fn audit_verify(&self) -> Result<AuditReport, Refused> {
+        Ok(AuditReport::default())
     }
 
     async fn verify(&self) -> Result<Vec<String>, Refused> {

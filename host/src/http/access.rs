@@ -1,19 +1,54 @@
 //! Who calls, and whether they may.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 
-use super::error::ApiError;
+use super::{error::ApiError, visit::Visit};
 use crate::{
     app::App,
-    identity::{self, AccountKind, Audience, Principal},
+    identity::{self, Principal, PrincipalKind},
     plugin::{Caller, CallerKind, descriptor::AccessRule},
     store::Actor,
 };
 
+/// A request below the API base.
+pub(super) struct Asks<'a> {
+    pub(super) method: &'a Method,
+    pub(super) path: &'a str,
+    pub(super) headers: &'a HeaderMap,
+}
+
 /// Who calls. A token that is given must be good, also where none is needed.
-pub(super) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
+pub(super) async fn authenticate(app: &App, asks: &Asks<'_>, visit: &Visit) -> Result<Caller, ApiError> {
+    let principal = principal(app, asks, visit).await?;
+    Ok(principal.map_or_else(Caller::anonymous, |principal| caller_of(&principal)))
+}
+
+/// The account or key behind the request's token, if it has one. The request counts for its quota, or for that of its
+/// address.
+pub(super) async fn principal(
+    app: &App,
+    asks: &Asks<'_>,
+    visit: &Visit,
+) -> Result<Option<Principal>, ApiError> {
+    let principal = behind_token(app, asks.headers).await;
+    let account = principal.as_ref().ok().and_then(Option::as_ref).map(|principal| principal.id.as_str());
+    count(app, asks, account, visit)?;
+    principal
+}
+
+/// Counts a request for the quota of its account or address.
+pub(super) fn count(
+    app: &App,
+    asks: &Asks<'_>,
+    account: Option<&str>,
+    visit: &Visit,
+) -> Result<(), ApiError> {
+    app.limits().count(asks.method, asks.path, account, visit.address, Some(&visit.quota))
+}
+
+async fn behind_token(app: &App, headers: &HeaderMap) -> Result<Option<Principal>, ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(Caller::anonymous()) };
+    let Some(value) = values.next() else { return Ok(None) };
     let invalid = || ApiError::from(identity::AuthError::Invalid);
     if values.next().is_some() {
         return Err(invalid());
@@ -25,36 +60,53 @@ pub(super) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Calle
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
         .ok_or_else(invalid)?;
-    // The storefront's flow comes with customers' accounts; until then every token is for staff.
-    let principal = app.identity().authenticate(token, Audience::Admin).await?;
-    Ok(caller_of(principal))
+    Ok(Some(app.identity().authenticate(token).await?))
 }
 
 /// Who is named in the audit log for a change: staff and service accounts are.
-pub(super) fn actor(caller: &Caller) -> Option<Actor> {
+pub(super) fn actor(caller: &Caller, visit: &Visit) -> Option<Actor> {
     let audited = matches!(caller.kind, CallerKind::Admin | CallerKind::Service);
-    audited.then(|| Actor { kind: caller.kind.as_str().to_owned(), id: caller.subject.clone() })
+    audited.then(|| Actor {
+        kind: caller.kind.as_str().to_owned(),
+        id: caller.subject.clone(),
+        address: visit.address.map(|address| address.to_string()),
+    })
 }
 
-fn caller_of(principal: Principal) -> Caller {
-    let kind = match principal.kind {
-        AccountKind::Admin => CallerKind::Admin,
-        AccountKind::Customer => CallerKind::Customer,
-    };
-    Caller { kind, subject: Some(principal.id), permissions: principal.permissions }
+pub(super) fn caller_of(principal: &Principal) -> Caller {
+    Caller {
+        kind: match principal.kind {
+            PrincipalKind::Admin => CallerKind::Admin,
+            PrincipalKind::Customer => CallerKind::Customer,
+            PrincipalKind::Service => CallerKind::Service,
+        },
+        subject: Some(principal.id.clone()),
+        permissions: principal.permissions.clone(),
+    }
 }
 
 pub(super) fn check_access(rule: &AccessRule, caller: &Caller) -> Result<(), ApiError> {
     let held = |permission: &String| identity::allows(&caller.permissions, permission);
-    let allowed = rule.public
-        || (rule.customer && caller.kind == CallerKind::Customer)
-        || (caller.kind != CallerKind::Anonymous && rule.permissions.iter().any(held));
+    // A permission is the staff's flow: a storefront's token never opens it, whatever its holder may.
+    let by_permission = match caller.kind {
+        CallerKind::Anonymous | CallerKind::Customer => false,
+        CallerKind::Admin | CallerKind::Service | CallerKind::System => rule.permissions.iter().any(held),
+    };
+    let allowed = rule.public || (rule.customer && caller.kind == CallerKind::Customer) || by_permission;
     if allowed {
         return Ok(());
     }
     if caller.kind == CallerKind::Anonymous {
-        return Err(ApiError::new("unauthenticated", "This needs a token: send `Authorization: Bearer …`.")
-            .header(header::WWW_AUTHENTICATE, "Bearer"));
+        return Err(unauthenticated());
     }
-    Err(ApiError::new("forbidden", "The caller does not have the permission this needs."))
+    Err(forbidden())
+}
+
+pub(super) fn unauthenticated() -> ApiError {
+    ApiError::new("unauthenticated", "This needs a token: send `Authorization: Bearer …`.")
+        .header(header::WWW_AUTHENTICATE, "Bearer")
+}
+
+pub(super) fn forbidden() -> ApiError {
+    ApiError::new("forbidden", "The caller does not have the permission this needs.")
 }

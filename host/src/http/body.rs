@@ -62,7 +62,7 @@ pub(super) async fn checked(
     Ok(CheckedBody { original, checked: value.to_string().into_bytes() })
 }
 
-fn check_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
+pub(super) fn check_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
     // A small body could unpack into a large one.
     let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
     if encoded {

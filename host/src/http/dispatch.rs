@@ -19,6 +19,7 @@ use super::{
     idempotency::{self, InFlight},
     parameters, precondition,
     respond::{Answered, respond},
+    visit::Visit,
 };
 use crate::{
     app::App,
@@ -34,7 +35,7 @@ pub(crate) struct ApiCall {
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Payload,
-    pub(crate) request_id: Arc<str>,
+    pub(crate) visit: Visit,
     /// Set for the host's own calls; otherwise the `Authorization` header tells.
     pub(crate) caller: Option<Caller>,
 }
@@ -49,14 +50,18 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
     front::check_accept(&call.headers)?;
     let caller = match &call.caller {
         Some(caller) => caller.clone(),
-        None => access::authenticate(app, &call.headers).await?,
+        None => {
+            let asks = access::Asks { method: &call.method, path: &call.path, headers: &call.headers };
+            access::authenticate(app, &asks, &call.visit).await?
+        }
     };
     access::check_access(&entry.route.access, &caller)?;
     idempotency::check_given(&entry, &call.headers, &caller)?;
     let params = parameters::path(params)?;
     let query = parameters::query(&entry, call.query.as_deref())?;
     let headers = parameters::headers(&entry, &call.headers)?;
-    precondition::demand(app, &call.method, &call.headers, &caller)?;
+    let by_staff = matches!(caller.kind, CallerKind::Admin | CallerKind::Service);
+    precondition::demand(app, &call.method, &call.headers, by_staff)?;
     let if_match = precondition::if_match(&call.headers)?;
     let body = body::checked(app, &entry, &call.headers, call.body).await?;
     let subject = params.last().map(|(_, value)| value.clone()).unwrap_or_default();
@@ -74,7 +79,7 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
         None => call.path.clone(),
     };
     let mut answered =
-        answer(app, &entry, &call.headers, &full_path, &body.original, request, &call.request_id).await?;
+        answer(app, &entry, &call.headers, &full_path, &body.original, request, &call.visit).await?;
     if let Some(shaped) = query.fields.and_then(|fields| fields.of(&answered.response.body)) {
         answered.response.body = shaped;
     }
@@ -114,8 +119,9 @@ async fn answer(
     full_path: &str,
     original_body: &[u8],
     request: HandlerRequest,
-    request_id: &Arc<str>,
+    visit: &Visit,
 ) -> Result<Answered, ApiError> {
+    let request_id = &visit.request_id;
     let list = request.list.clone();
     let anonymous = request.caller.kind == CallerKind::Anonymous;
     let shape = |response: HandlerResponse, replayed: bool| Answered {
@@ -142,7 +148,7 @@ async fn answer(
     };
     let transaction = Transaction::new(
         key.clone(),
-        audited(entry, &request.caller),
+        audited(entry, &request.caller, visit),
         &entry.route.operation_id,
         &**request_id,
     );
@@ -183,6 +189,6 @@ async fn answer(
 }
 
 /// Staff and service accounts' changes are audited.
-fn audited(entry: &RouteEntry, caller: &Caller) -> Option<Actor> {
-    if entry.route.method == "GET" { None } else { access::actor(caller) }
+fn audited(entry: &RouteEntry, caller: &Caller, visit: &Visit) -> Option<Actor> {
+    if entry.route.method == "GET" { None } else { access::actor(caller, visit) }
 }

@@ -1,5 +1,7 @@
 //! The one error that becomes a response: RFC 9457 `application/problem+json`.
 
+mod identity;
+
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -10,7 +12,6 @@ use serde_json::{Map, Value, json};
 use crate::{
     chain::chain,
     codes,
-    identity::{AuthError, LoginError},
     plugin::{CallError, Failure, HandlerProblem},
     store::{CommitError, ReadError},
 };
@@ -195,34 +196,6 @@ impl From<CommitError> for ApiError {
         match error {
             CommitError::Refused(_) => Self::new("conflict", "The request met another one."),
             CommitError::Unavailable(_) => Self::unavailable(),
-        }
-    }
-}
-
-impl From<AuthError> for ApiError {
-    fn from(error: AuthError) -> Self {
-        let invalid = || Self::new("token_invalid", "The token is not valid.");
-        let challenged =
-            |error: Self| error.header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"");
-        match error {
-            AuthError::Invalid => challenged(invalid()),
-            AuthError::Expired => challenged(Self::new("token_expired", "The token has expired.")),
-            AuthError::Revoked => challenged(Self::new("token_revoked", "The token was revoked.")),
-            AuthError::Unavailable(error) => error.into(),
-        }
-    }
-}
-
-impl From<LoginError> for ApiError {
-    fn from(error: LoginError) -> Self {
-        match error {
-            LoginError::InvalidCredentials => {
-                Self::new("invalid_credentials", "The e-mail address or the password is wrong.")
-            }
-            LoginError::Disabled => Self::new("account_disabled", "The account is disabled."),
-            LoginError::Busy => Self::new("rate_limited", "Too many logins at once.").retry_after(1),
-            LoginError::Unavailable(error) => error.into(),
-            LoginError::Internal => Self::new("internal", "The request could not be answered."),
         }
     }
 }

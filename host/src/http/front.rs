@@ -60,18 +60,24 @@ const RESPONSE_HEADERS: [&str; 14] = [
     "x-total-count",
 ];
 
-/// Who may call from a browser. Tokens travel in a header, so no origin needs credentials.
-pub(super) fn cors(origins: &[String]) -> CorsLayer {
+/// Who may call from a browser. Access tokens travel in a header, which no browser adds by itself.
+/// `credentials`: whether browsers may add the cookie of a refresh token.
+pub(super) fn cors(origins: &[String], credentials: bool) -> CorsLayer {
     let origins = origins.to_vec();
     let allowed = move |origin: &HeaderValue, _: &axum::http::request::Parts| {
-        origin.to_str().is_ok_and(|origin| origins.iter().any(|pattern| allows(pattern, origin)))
+        origin.to_str().is_ok_and(|origin| is_allowed_origin(&origins, origin))
     };
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_credentials(credentials)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(REQUEST_HEADERS.map(HeaderName::from_static))
         .expose_headers(RESPONSE_HEADERS.map(HeaderName::from_static))
         .max_age(PREFLIGHT_AGE)
+}
+
+pub(super) fn is_allowed_origin(origins: &[String], origin: &str) -> bool {
+    origins.iter().any(|pattern| allows(pattern, origin))
 }
 
 /// `*`, an origin, or an origin with any port: `http://localhost:*`.
@@ -83,6 +89,20 @@ fn allows(pattern: &str, origin: &str) -> bool {
                 || port.is_some_and(|port| !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit()))
         }
         None => pattern == "*" || pattern == origin,
+    }
+}
+
+/// What keeps browsers from doing more with an answer than was meant. The page of the document has a policy of its own.
+pub(super) fn secure(headers: &mut HeaderMap, encrypted: bool) {
+    let mut add = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    add(header::X_FRAME_OPTIONS, "DENY");
+    add(header::REFERRER_POLICY, "no-referrer");
+    if encrypted {
+        add(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
 }
 
@@ -224,18 +244,12 @@ pub(super) async fn answer_options(State(app): State<App>, request: Request, nex
     }
 }
 
-/// Whether a path names one resource of the collection at `prefix`.
-fn is_one_of(prefix: &str, path: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|id| !id.is_empty() && !id.contains('/'))
-}
-
-fn methods(app: &App, path: &str) -> Option<String> {
+/// The methods that a path takes, separated by commas.
+pub(super) fn methods(app: &App, path: &str) -> Option<String> {
     let mut methods = match path.strip_prefix(app.api_base()) {
-        Some("/auth/admin/login" | "/media") => vec!["POST".to_owned()],
-        Some(below) if is_one_of("/media/", below) => vec!["DELETE".to_owned(), "GET".to_owned()],
-        Some(below) => match app.plugins().current().lookup("OPTIONS", below) {
-            Lookup::MethodNotAllowed(methods) => methods,
-            Lookup::Found { .. } | Lookup::NotFound => return None,
+        Some(below) => match (super::api::methods(below), app.plugins().current().lookup("OPTIONS", below)) {
+            (Some(methods), _) | (None, Lookup::MethodNotAllowed(methods)) => methods,
+            (None, Lookup::Found { .. } | Lookup::NotFound) => return None,
         },
         None if super::router::HOST_PATHS.contains(&path) => vec!["GET".to_owned()],
         None => return None,
@@ -309,6 +323,19 @@ mod tests {
         ] {
             assert_ne!(TraceParent::of(&headers("traceparent", &[broken])).trace_id, trace, "{broken}");
         }
+    }
+
+    #[test]
+    fn answers_are_fenced_in() {
+        let mut plain = HeaderMap::new();
+        secure(&mut plain, false);
+        assert_eq!(plain["x-content-type-options"], "nosniff");
+        assert_eq!(plain["content-security-policy"], "default-src 'none'; frame-ancestors 'none'");
+        assert!(!plain.contains_key("strict-transport-security"));
+        let mut page = headers("content-security-policy", &["default-src 'self'"]);
+        secure(&mut page, true);
+        assert_eq!(page["content-security-policy"], "default-src 'self'");
+        assert_eq!(page["strict-transport-security"], "max-age=31536000");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn check_given(entry: &RouteEntry, headers: &HeaderMap, caller: &Call
     Ok(())
 }
 
-/// The key of a request, where the method takes one.
+/// The key of a request, where it has one.
 ///
 /// # Errors
 /// `invalid_parameter` for a key that cannot be one.

@@ -76,7 +76,7 @@ pub(super) fn none(query: Option<&str>) -> Result<(), ApiError> {
 /// Most parameters of a query string.
 const PARAMETERS: usize = 200;
 
-fn decode_query(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+pub(super) fn decode_query(query: &str) -> Result<Vec<(String, String)>, ApiError> {
     let pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
     if pairs.len() > PARAMETERS {
         return Err(ApiError::new("invalid_parameter", format!("At most {PARAMETERS} parameters.")));

@@ -49,7 +49,7 @@ pub(super) fn respond(
         set(&mut headers, header::ETAG, etag.as_str());
     }
     if let (Some(list), Some(page)) = (&list, &response.page) {
-        paging_headers(&mut headers, entry, app, full_path, list, page);
+        paging_headers(&mut headers, app, full_path, list, page);
     }
     if reads {
         let cache =
@@ -74,15 +74,15 @@ pub(super) fn respond(
 /// Parameters that say which page it is, in every dialect: in the link to the next one the cursor says it.
 const POSITION: &[&str] = &["cursor", "offset", "limit", "range", "_start", "_end"];
 
-fn paging_headers(
+/// `full_path` is below the API base; the resource is its first segment.
+pub(super) fn paging_headers(
     headers: &mut HeaderMap,
-    entry: &RouteEntry,
     app: &App,
     full_path: &str,
     list: &ListRequest,
     page: &PagePosition,
 ) {
-    let resource = entry.route.path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let resource = full_path.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
     if let Some(total) = page.total {
         set(headers, HeaderName::from_static("x-total-count"), &total.to_string());
     }
@@ -110,7 +110,7 @@ fn paging_headers(
     }
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(super) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }

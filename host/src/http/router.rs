@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
 use futures_util::FutureExt as _;
 use hyper::body::Body as _;
@@ -25,13 +25,11 @@ use super::{
     error::ApiError,
     front::{self, TraceParent},
     health,
+    limits::TellLater,
     remainder::Remainder,
+    visit::{Peer, Visit, client_address},
 };
 use crate::app::App;
-
-/// The identifier of a request, in its extensions.
-#[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) Arc<str>);
 
 /// The host's routes outside the API.
 pub(super) const HOST_PATHS: &[&str] =
@@ -40,12 +38,8 @@ pub(super) const HOST_PATHS: &[&str] =
 /// All routes of the host.
 pub(crate) fn router(app: App) -> Router {
     let base = app.api_base().to_owned();
-    let own = Router::new()
-        .route("/auth/admin/login", post(api::auth::login_admin))
-        .route("/media", post(api::media::create))
-        .route("/media/{id}", get(api::media::content).delete(api::media::delete));
     Router::new()
-        .nest(&base, own)
+        .nest(&base, api::routes())
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -57,13 +51,21 @@ pub(crate) fn router(app: App) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), front::answer_options))
         .layer(front::compression())
-        .layer(front::cors(&app.config().server.cors_origins))
+        .layer(front::cors(&app.config().server.cors_origins, app.config().auth.refresh_cookie))
         .layer(middleware::from_fn_with_state(app.clone(), around))
         .with_state(app)
 }
 
-async fn method_not_allowed() -> ApiError {
-    ApiError::new("method_not_allowed", "The path does not answer this method.")
+async fn method_not_allowed(State(app): State<App>, request: Request) -> ApiError {
+    let error = ApiError::new("method_not_allowed", "The path does not answer this method.");
+    // Nested below the API base, a route sees the path without it.
+    let path = request.uri().path();
+    let methods =
+        front::methods(&app, path).or_else(|| front::methods(&app, &format!("{}{path}", app.api_base())));
+    match methods {
+        Some(methods) => error.header(header::ALLOW, &methods),
+        None => error,
+    }
 }
 
 /// Everything that is not the host's own goes to the plugins.
@@ -73,15 +75,14 @@ async fn to_plugins(State(app): State<App>, request: Request) -> Result<Response
     else {
         return Err(ApiError::not_found());
     };
-    let request_id =
-        parts.extensions.get::<RequestId>().map_or_else(|| Arc::from("-"), |request_id| request_id.0.clone());
+    let visit = parts.extensions.get::<Visit>();
     let call = ApiCall {
         method: parts.method.clone(),
         path: path.to_owned(),
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,
         body: Payload::Streaming(body),
-        request_id,
+        visit: visit.cloned().unwrap_or_else(|| Visit::of_host(Arc::from("-"))),
         caller: None,
     };
     dispatch(&app, call).await
@@ -96,7 +97,12 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let trace = TraceParent::of(request.headers());
-    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let proxies = &app.config().server.trusted_proxies;
+    let peer = request.extensions().get::<Peer>().copied();
+    let address = peer.map(|Peer(peer)| client_address(peer, request.headers(), proxies));
+    let quota = TellLater::default();
+    let visit = Visit { request_id: request_id.clone(), address, quota: quota.clone() };
+    request.extensions_mut().insert(visit);
     front::mark_options(&mut request);
     let mut response = match front::check_length(&request) {
         Ok(()) => {
@@ -112,13 +118,16 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = write_problem(&error, response, &path, &request_id);
     }
+    if let Some(told) = quota.get() {
+        told.add_to(response.headers_mut());
+    }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
     if let Some(value) = trace.header() {
         response.headers_mut().insert("traceparent", value);
     }
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    front::secure(response.headers_mut(), app.config().server.base_url.starts_with("https://"));
     if method == Method::HEAD {
         // The length stays that of the GET's body, which an empty one would make 0.
         let length =

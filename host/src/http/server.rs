@@ -5,8 +5,8 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, extract::Request};
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -14,7 +14,9 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt as _;
 
+use super::visit::Peer;
 use crate::config::ServerConfig;
 
 /// Largest header section.
@@ -47,8 +49,8 @@ pub(crate) async fn serve(
             accepted = accepted => accepted,
             () = &mut shutdown => break,
         };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(cause = %error, "A connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -58,7 +60,11 @@ pub(crate) async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(cause = %error, "A connection keeps its delay");
         }
-        let service = TowerToHyperService::new(router.clone());
+        let knowing_peer = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
+            request
+        });
+        let service = TowerToHyperService::new(knowing_peer);
         // A client that stops reading would keep its connection, and what is to be sent, for ever.
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(Duration::from_millis(config.write_timeout_ms)));

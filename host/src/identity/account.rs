@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store_model::{
-    Access, CollectionSchema, CommitRefused, Document, Field, Filter, Operation, Query, Refusal, Write,
+    Access, CollectionSchema, CommitRefused, Document, Field, Filter, Operation, Query, Refusal, Scalar,
+    Write,
 };
 
-use crate::store::{CommitError, DeclareError, ReadError, Store};
+use crate::store::{CommitError, ReadError, Store};
 
-use super::{AccountError, role};
+use super::AccountError;
 
-const COLLECTION: &str = "_accounts";
+pub(super) const COLLECTION: &str = "_accounts";
 const NAME_MAX_CHARACTERS: usize = 200;
 /// The longest address that mail can be sent to (RFC 5321).
 const EMAIL_MAX_BYTES: usize = 254;
@@ -38,6 +39,15 @@ pub enum AccountStatus {
     Disabled,
 }
 
+impl AccountStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 /// What an account shows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,9 +58,14 @@ pub struct User {
     pub name: String,
     pub status: AccountStatus,
     pub roles: Vec<String>,
+    /// Whether somebody who reads mail at the address said so.
+    #[serde(default)]
+    pub email_verified: bool,
     pub version: u64,
     pub created_at: String,
     pub updated_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_login_at: Option<String>,
 }
 
 /// An account to be created.
@@ -72,6 +87,10 @@ pub(super) struct Account {
     #[serde(flatten)]
     user: User,
     password_hash: String,
+    /// Counts what ends all sessions: a new password, disabling, logging out everywhere. A session lives only while it
+    /// has its account's number.
+    #[serde(default)]
+    epoch: i64,
 }
 
 impl Account {
@@ -85,6 +104,23 @@ impl Account {
 
     pub(super) fn is_active(&self) -> bool {
         self.user.status == AccountStatus::Active
+    }
+
+    pub(super) fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    pub(super) fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Holds while the account is active and its sessions have not been ended since it was read.
+    pub(super) fn unchanged(&self) -> Filter {
+        let epoch = if self.epoch == 0 { Scalar::Null } else { Scalar::Integer(self.epoch) };
+        Filter::And(vec![
+            Filter::Eq("epoch".to_owned(), epoch),
+            Filter::eq("status", AccountStatus::Active.as_str()),
+        ])
     }
 
     pub(super) fn password_hash(&self) -> &str {
@@ -110,10 +146,6 @@ impl NewAccount {
         if self.kind == AccountKind::Customer && !self.roles.is_empty() {
             return Err(AccountError::CustomerWithRoles);
         }
-        if let Some(unknown) = self.roles.iter().find(|id| role::find(id).is_none()) {
-            let known = role::BUILT_IN_ROLES.map(|role| format!("`{}`", role.id)).join(", ");
-            return Err(AccountError::UnknownRole { role: unknown.clone(), known });
-        }
         self.roles.sort();
         self.roles.dedup();
         Ok(self)
@@ -121,12 +153,12 @@ impl NewAccount {
 }
 
 /// Addresses are compared in lower case.
-fn fold_email(email: &str) -> String {
+pub(super) fn fold_email(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
 /// Whether mail could be sent there. Only a mail that arrives proves more.
-fn is_email(email: &str) -> bool {
+pub(super) fn is_email(email: &str) -> bool {
     let Some((local, domain)) = email.rsplit_once('@') else { return false };
     email.len() <= EMAIL_MAX_BYTES
         && !local.is_empty()
@@ -137,21 +169,28 @@ fn is_email(email: &str) -> bool {
         && !email.contains(|letter: char| letter.is_whitespace() || letter.is_control())
 }
 
+pub(super) fn schema() -> CollectionSchema {
+    CollectionSchema {
+        fields: vec![
+            Field::text("email", Access::Unique),
+            Field::text("kind", Access::Index),
+            Field::text("status", Access::Scan),
+            Field::text("roles", Access::Index).multi(),
+            Field::integer("epoch", Access::Scan),
+        ],
+        ..CollectionSchema::host("accounts", "usr")
+    }
+}
+
 /// The accounts in the store.
 pub(super) struct Accounts {
     store: Store,
 }
 
 impl Accounts {
-    pub(super) async fn open(store: Store) -> Result<Self, DeclareError> {
-        let mut schema = CollectionSchema::host("accounts", "usr");
-        schema.fields = vec![
-            Field::text("email", Access::Unique),
-            Field::text("kind", Access::Index),
-            Field::text("status", Access::Scan),
-        ];
-        store.collections_declare_host(vec![schema]).await?;
-        Ok(Self { store })
+    /// The collection is declared.
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
     }
 
     pub(super) async fn by_id(&self, id: &str) -> Result<Option<Account>, ReadError> {
@@ -176,7 +215,30 @@ impl Accounts {
         Ok(!self.store.document_find(COLLECTION, &query).await?.documents.is_empty())
     }
 
-    pub(super) async fn create(&self, new: NewAccount, password_hash: String) -> Result<User, AccountError> {
+    /// Whether anybody but this account has the role; with `active`, only who can use it counts.
+    pub(super) async fn role_is_held(
+        &self,
+        role: &str,
+        except: Option<&str>,
+        active: bool,
+    ) -> Result<bool, ReadError> {
+        let mut clauses = vec![Filter::eq("roles", role)];
+        if active {
+            clauses.push(Filter::eq("status", AccountStatus::Active.as_str()));
+        }
+        let fields = vec!["status".to_owned()];
+        let query = Query { filter: Filter::And(clauses), limit: 2, fields, ..Query::default() };
+        let page = self.store.document_find(COLLECTION, &query).await?;
+        Ok(page.documents.iter().any(|document| Some(document.id.as_str()) != except))
+    }
+
+    /// Creates the account in one commit with `others`.
+    pub(super) async fn create(
+        &self,
+        new: NewAccount,
+        password_hash: String,
+        others: Vec<Write>,
+    ) -> Result<User, AccountError> {
         let document = json!({
             "email": new.email,
             "name": new.name,
@@ -186,16 +248,9 @@ impl Accounts {
             "passwordHash": password_hash,
         });
         let serde_json::Value::Object(document) = document else { return Err(AccountError::Internal) };
-        let write = Write {
-            collection: COLLECTION.to_owned(),
-            id: self.store.id_new("usr"),
-            operation: Operation::Insert(document),
-            expected_version: None,
-            guard: None,
-            scope: None,
-            embeds: Vec::new(),
-        };
-        let results = self.store.commit(vec![write]).await.map_err(|error| match error {
+        let mut writes = vec![Write::new(COLLECTION, self.store.id_new("usr"), Operation::Insert(document))];
+        writes.extend(others);
+        let results = self.store.commit(writes).await.map_err(|error| match error {
             CommitError::Refused(CommitRefused { reason: Refusal::Unique { .. }, .. }) => {
                 AccountError::EmailTaken(new.email)
             }
@@ -204,14 +259,10 @@ impl Accounts {
         let account = results.first().and_then(Option::as_ref).and_then(read);
         account.map(Account::into_user).ok_or(AccountError::Internal)
     }
-
-    pub(super) fn session_id_new(&self) -> String {
-        self.store.id_new("ses")
-    }
 }
 
 /// A document that is no account counts as missing, and is logged: only a damaged database has one.
-fn read(document: &Document) -> Option<Account> {
+pub(super) fn read(document: &Document) -> Option<Account> {
     serde_json::from_str(&document.json)
         .inspect_err(
             |error| tracing::error!(user.id = document.id, %error, "Account `{}` is damaged", document.id),
@@ -246,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_account_needs_an_address_and_known_roles() {
+    fn a_new_account_needs_an_address_and_customers_have_no_roles() {
         let new = |kind, roles: &[&str]| NewAccount {
             email: "Ada@Example.com".to_owned(),
             name: " Ada ".to_owned(),
@@ -257,11 +308,6 @@ mod tests {
             new(AccountKind::Admin, &["superadmin", "catalog-manager", "superadmin"]).checked().unwrap();
         assert_eq!((checked.email.as_str(), checked.name.as_str()), ("ada@example.com", "Ada"));
         assert_eq!(checked.roles, ["catalog-manager", "superadmin"]);
-        let error = new(AccountKind::Admin, &["root"]).checked().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "there is no role `root`; the roles are `superadmin`, `catalog-manager`, `stock-manager`"
-        );
         assert!(matches!(
             new(AccountKind::Customer, &["superadmin"]).checked(),
             Err(AccountError::CustomerWithRoles)

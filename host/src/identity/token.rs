@@ -21,7 +21,8 @@ const LEEWAY_S: i64 = 5;
 const MAX_BYTES: usize = 4096;
 
 /// Who a token is for. Neither audience accepts the other's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Audience {
     Admin,
     Storefront,
@@ -33,6 +34,10 @@ impl Audience {
             Self::Admin => "admin",
             Self::Storefront => "storefront",
         }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Admin, Self::Storefront].into_iter().find(|audience| audience.as_str() == text)
     }
 
     pub(super) fn account_kind(self) -> AccountKind {
@@ -124,8 +129,17 @@ impl TokenVerifier {
         Self { keys, issuer: config.issuer.clone(), clock }
     }
 
+    /// The claims of a token that is ours and valid now, and whom it is for.
+    pub(super) fn verify_any(&self, token: &str) -> Result<(Audience, Claims), AuthError> {
+        self.verify_for(token, &[Audience::Admin, Audience::Storefront])
+    }
+
     /// The claims of a token that is ours, for this audience, and valid now.
     pub(super) fn verify(&self, token: &str, audience: Audience) -> Result<Claims, AuthError> {
+        self.verify_for(token, &[audience]).map(|(_, claims)| claims)
+    }
+
+    fn verify_for(&self, token: &str, audiences: &[Audience]) -> Result<(Audience, Claims), AuthError> {
         if token.len() > MAX_BYTES {
             return Err(AuthError::Invalid);
         }
@@ -134,8 +148,9 @@ impl TokenVerifier {
         let kid = header.kid.filter(|_| header.crit.is_none()).ok_or(AuthError::Invalid)?;
         let key = self.keys.iter().find(|(known, _)| *known == kid).map(|(_, key)| key);
         let key = key.ok_or(AuthError::Invalid)?;
-        let data = jsonwebtoken::decode::<Claims>(token, key, &self.validation(audience));
+        let data = jsonwebtoken::decode::<Claims>(token, key, &self.validation(audiences));
         let claims = data.map_err(|_| AuthError::Invalid)?.claims;
+        let audience = Audience::parse(&claims.aud).ok_or(AuthError::Invalid)?;
         let now = seconds(&self.clock);
         let complete = [&claims.sub, &claims.sid, &claims.jti].iter().all(|claim| !claim.is_empty());
         if !complete || claims.iat > now.saturating_add(LEEWAY_S) || claims.exp <= claims.iat {
@@ -144,14 +159,14 @@ impl TokenVerifier {
         if claims.exp.saturating_add(LEEWAY_S) <= now {
             return Err(AuthError::Expired);
         }
-        Ok(claims)
+        Ok((audience, claims))
     }
 
-    fn validation(&self, audience: Audience) -> Validation {
+    fn validation(&self, audiences: &[Audience]) -> Validation {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&self.issuer]);
-        validation.set_audience(&[audience.as_str()]);
+        validation.set_audience(&audiences.iter().map(|audience| audience.as_str()).collect::<Vec<_>>());
         validation.leeway = LEEWAY_S.unsigned_abs();
         // Checked above, by our clock.
         validation.validate_exp = false;

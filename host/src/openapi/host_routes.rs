@@ -1,107 +1,186 @@
 //! The host's own operations below the API base.
+//!
+//! Most are described where they are answered. What follows from the kind of an operation (refusals, headers, the
+//! parameters of lists) is added here, so that it is said once: operations name their own codes in `x-codes`, the
+//! permission they need in `x-permissions`, a list's fields in `x-list`, and `x-versioned` that they know `ETag` and
+//! `If-Match`.
 
 mod media;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use store_model::FieldKind;
 
-use super::problems;
+use super::{parameters, problems};
+use crate::{http, plugin::descriptor::ListDeclaration};
+
+/// What every operation of the host may answer.
+const ALWAYS: &[&str] =
+    &["unknown_parameter", "not_acceptable", "uri_too_long", "rate_limited", "internal", "unavailable"];
+const OF_BODIES: &[&str] = &[
+    "malformed_json",
+    "unsupported_media_type",
+    "payload_too_large",
+    "request_timeout",
+    "validation_failed",
+    "unknown_field",
+];
+const OF_TOKENS: &[&str] = &["unauthenticated", "token_expired", "token_invalid", "token_revoked"];
+const OF_LISTS: &[&str] = &["unknown_filter", "unknown_sort", "cursor_mismatch", "invalid_parameter"];
 
 pub(super) fn add(
     paths: &mut BTreeMap<String, Map<String, Value>>,
     schemas: &mut BTreeMap<String, Value>,
     tags: &mut BTreeMap<String, String>,
 ) {
-    tags.insert("auth".to_owned(), "Logging in".to_owned());
-    schemas.insert("Credentials".to_owned(), credentials());
-    schemas.insert("Login".to_owned(), login());
-    schemas.insert("Account".to_owned(), account());
-    paths.entry("/auth/admin/login".to_owned()).or_default().insert("post".to_owned(), login_admin());
+    let document = http::host_operations();
+    for tag in document["tags"].as_array().into_iter().flatten() {
+        let text = |name: &str| tag[name].as_str().unwrap_or_default().to_owned();
+        tags.insert(text("name"), text("description"));
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        schemas.insert(name.clone(), schema.clone());
+    }
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let completed = complete(path, method, operation.clone());
+            paths.entry(path.clone()).or_default().insert(method.clone(), completed);
+        }
+    }
     media::add(paths, schemas, tags);
-}
-
-fn login_admin() -> Value {
-    let mut responses = problems::of_codes([
-        "malformed_json",
-        "invalid_credentials",
-        "account_disabled",
-        "request_timeout",
-        "payload_too_large",
-        "uri_too_long",
-        "unsupported_media_type",
-        "validation_failed",
-        "unknown_field",
-        "rate_limited",
-        "internal",
-        "unavailable",
-    ]);
-    let example = json!({
-        "accessToken": "eyJhbGciOiJIUzI1NiIs…", "tokenType": "Bearer", "expiresIn": 900,
-        "user": { "id": "usr_01KDVDNA00AYC2V77BZXVV1FJY", "kind": "admin", "email": "ada@example.com",
-                  "name": "Ada", "roles": ["superadmin"], "status": "active" }
-    });
-    let content = json!({ "application/json": { "schema": reference("Login"), "example": example } });
-    responses
-        .insert("200".to_owned(), json!({ "description": "The token and whose it is.", "content": content }));
-    responses.sort_keys();
-    json!({
-        "operationId": "loginAdmin",
-        "summary": "Log a member of the staff in",
-        "description": "Answers alike, and in the same time, for a wrong password and for an address that nobody has.",
-        "tags": ["auth"],
-        "security": [{}],
-        "requestBody": {
-            "required": true,
-            "content": { "application/json": {
-                "schema": reference("Credentials"),
-                "example": { "email": "ada@example.com", "password": "correct horse battery" }
-            }}
-        },
-        "responses": responses
-    })
 }
 
 fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn credentials() -> Value {
-    json!({
-        "type": "object",
-        "required": ["email", "password"],
-        "additionalProperties": false,
-        "properties": {
-            "email": { "type": "string" },
-            "password": { "type": "string", "format": "password", "writeOnly": true }
+fn complete(path: &str, method: &str, mut operation: Value) -> Value {
+    let take = |operation: &mut Value, name: &str| {
+        operation.as_object_mut().and_then(|members| members.shift_remove(name)).unwrap_or_default()
+    };
+    let own = take(&mut operation, "x-codes");
+    let list = take(&mut operation, "x-list");
+    let versioned = take(&mut operation, "x-versioned") == true;
+    if take(&mut operation, "x-body-optional") == true {
+        operation["requestBody"]["required"] = json!(false);
+    }
+    if operation["description"].is_null() {
+        operation["description"] = operation["summary"].clone();
+    }
+    let permissions: Vec<String> = operation["x-permissions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|name| Some(format!("`{}`", name.as_str()?)))
+        .collect();
+    if !permissions.is_empty() {
+        let about = operation["description"].as_str().unwrap_or_default();
+        operation["description"] =
+            json!(format!("{about}\n\nNeeds the permission {}.", permissions.join(" or ")));
+    }
+    let repeatable =
+        own.as_array().is_some_and(|codes| codes.iter().any(|code| code == "idempotency_key_reused"));
+    add_parameters(method, versioned, repeatable, &list, &mut operation);
+
+    let mut codes: Vec<&str> = own.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    codes.extend(ALWAYS);
+    if !operation["requestBody"].is_null() {
+        codes.extend(OF_BODIES);
+    }
+    let signed =
+        operation["security"].as_array().is_some_and(|ways| ways.iter().all(|way| *way != json!({})));
+    if signed {
+        codes.extend(OF_TOKENS);
+    }
+    if !permissions.is_empty() {
+        codes.push("forbidden");
+    }
+    if path.contains('{') {
+        codes.extend(["not_found", "invalid_parameter"]);
+    }
+    if !list.is_null() {
+        codes.extend(OF_LISTS);
+    }
+    if versioned && ["put", "patch", "delete"].contains(&method) {
+        codes.push("precondition_required");
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    add_headers(method, versioned, &list, &mut operation);
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        if method == "get" && (versioned || !list.is_null()) {
+            let unchanged = json!({ "description": "The client has this representation already." });
+            responses.insert("304".to_owned(), unchanged);
         }
-    })
+        responses.extend(problems::of_codes(codes));
+        responses.sort_keys();
+    }
+    operation
 }
 
-fn login() -> Value {
-    json!({
-        "type": "object",
-        "required": ["accessToken", "tokenType", "expiresIn", "user"],
-        "properties": {
-            "accessToken": { "type": "string", "description": "A JWT, sent as `Authorization: Bearer …`." },
-            "tokenType": { "type": "string", "enum": ["Bearer"] },
-            "expiresIn": { "type": "integer", "description": "Seconds until the token ends." },
-            "user": reference("Account")
-        }
-    })
+fn add_parameters(method: &str, versioned: bool, repeatable: bool, list: &Value, operation: &mut Value) {
+    let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    if !list.is_null() {
+        let names = |value: &Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().filter_map(|it| Some(it.as_str()?.to_owned())).collect()
+        };
+        let filters = list["filters"].as_object().cloned().unwrap_or_default();
+        let declaration = ListDeclaration {
+            collection: String::new(),
+            filters: filters.keys().cloned().collect(),
+            sorts: names(&list["sorts"]),
+            text: false,
+            unpaged: false,
+        };
+        let kind = |path: &String| serde_json::from_value::<FieldKind>(filters.get(path)?.clone()).ok();
+        parameters::list_parameters(&declaration, &kind, &mut parameters);
+    }
+    if method == "get" && (versioned || !list.is_null()) {
+        parameters.push(parameters::header(
+            "If-None-Match",
+            "An `ETag`: 304 when the representation is still the same.",
+        ));
+    } else if versioned {
+        parameters.push(parameters::header(
+            "If-Match",
+            "The `ETag` that was read: 412 when the resource has changed since.",
+        ));
+    }
+    if repeatable {
+        let mut key = parameters::header(
+            "Idempotency-Key",
+            "Repeats of the request with this key get its answer, for 24 hours.",
+        );
+        key["schema"] = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
+        parameters.push(key);
+    }
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
 }
 
-fn account() -> Value {
-    json!({
-        "type": "object",
-        "required": ["id", "kind", "email", "name", "roles", "status"],
-        "properties": {
-            "id": { "type": "string" },
-            "kind": { "type": "string", "enum": ["customer", "admin"] },
-            "email": { "type": "string" },
-            "name": { "type": "string" },
-            "roles": { "type": "array", "items": { "type": "string" } },
-            "status": { "type": "string", "enum": ["active", "disabled"] }
+fn add_headers(method: &str, versioned: bool, list: &Value, operation: &mut Value) {
+    let text = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        let mut headers = Map::new();
+        if versioned && method != "delete" || !list.is_null() {
+            let about = "The version of what is shown, and a hash of the representation.";
+            headers.insert("ETag".to_owned(), text(about));
         }
-    })
+        if status == "201" {
+            headers.insert("Location".to_owned(), text("Where the new resource is."));
+        }
+        if !list.is_null() {
+            let total =
+                json!({ "description": "How many there are in all.", "schema": { "type": "integer" } });
+            headers.insert("X-Total-Count".to_owned(), total);
+            headers.insert("Content-Range".to_owned(), text("The positions that are shown and the total."));
+            headers.insert("X-Next-Cursor".to_owned(), text("The cursor of the next page, if there is one."));
+            headers.insert("Link".to_owned(), text("The next page, as `rel=\"next\"`."));
+        }
+        if !headers.is_empty() {
+            response["headers"] = Value::Object(headers);
+        }
+    }
 }

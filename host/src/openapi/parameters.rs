@@ -126,7 +126,7 @@ fn paging_parameters(list: &ListDeclaration, text: &Value, parameters: &mut Vec<
     parameters.push(query("sort", &about, &sort));
 }
 
-fn list_parameters(
+pub(super) fn list_parameters(
     list: &ListDeclaration,
     kind: &dyn Fn(&String) -> Option<FieldKind>,
     parameters: &mut Vec<Value>,
@@ -189,7 +189,7 @@ fn query(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
 }
 
-fn header(name: &str, description: &str) -> Value {
+pub(super) fn header(name: &str, description: &str) -> Value {
     json!({
         "name": name, "in": "header", "required": false, "description": description,
         "schema": { "type": "string" }

@@ -18,6 +18,7 @@ const ALWAYS: &[&str] = &[
     "token_revoked",
     "not_acceptable",
     "uri_too_long",
+    "rate_limited",
     "internal",
     "plugin_failed",
     "plugin_output_invalid",

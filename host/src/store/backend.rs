@@ -34,6 +34,19 @@ pub(super) trait Backend: Send + Sync {
         scope: Option<&'a Scope>,
     ) -> BoxFuture<'a, Result<Vec<Option<Document>>, ReadError>>;
 
+    /// Documents of several collections, each by its place (collection and id), in their order. Each is as it was at
+    /// some moment of the call; a backend that can gives all of one moment.
+    fn get_each<'a>(
+        &'a self,
+        places: &'a [(&'a str, String)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Document>>, ReadError>> {
+        let lookups = places.iter().map(|(collection, id)| async move {
+            let found = self.get_many(collection, std::slice::from_ref(id), None).await?;
+            Ok(found.into_iter().next().flatten())
+        });
+        Box::pin(futures_util::future::try_join_all(lookups))
+    }
+
     fn find<'a>(&'a self, collection: &'a str, query: &'a Query) -> BoxFuture<'a, Result<Page, ReadError>>;
 
     fn count<'a>(

@@ -4,9 +4,9 @@
 //! request meet on it. It is written by the request's own commits and never without them.
 
 use serde_json::{Map, Value, json};
-use store_model::{Access, CollectionSchema, Embed, Field, Filter, Operation, Query, Scalar, Write};
+use store_model::{Access, CollectionSchema, Embed, Field, Filter, Operation, Scalar, Write};
 
-use super::{Answer, CommitError, ReadError, Store};
+use super::{Answer, PurgeError, ReadError, Store};
 
 /// How long a record is kept.
 pub const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
@@ -135,40 +135,7 @@ fn fingerprint(hash: &blake3::Hash) -> String {
 /// Those of the store.
 pub async fn purge(store: &Store) -> Result<usize, PurgeError> {
     let over = Filter::Lt("expiresMs".to_owned(), Scalar::Integer(store.clock().now_ms()));
-    let query = Query { filter: over.clone(), limit: PURGE_BATCH, ..Query::default() };
-    let mut purged = 0;
-    loop {
-        let page = store.document_find(IdempotencyKey::COLLECTION, &query).await?;
-        let full = page.documents.len() == PURGE_BATCH as usize;
-        let writes: Vec<Write> = page
-            .documents
-            .into_iter()
-            .map(|document| {
-                let mut write = Write::new(IdempotencyKey::COLLECTION, &document.id, Operation::Delete);
-                // A request that takes an outdated record over makes it a new one.
-                write.expected_version = Some(document.version);
-                write
-            })
-            .collect();
-        purged += writes.len();
-        if !writes.is_empty() {
-            store.commit(writes).await?;
-        }
-        if !full {
-            return Ok(purged);
-        }
-    }
-}
-
-const PURGE_BATCH: u32 = 200;
-
-/// Why records were not deleted; the next round tries again.
-#[derive(Debug, thiserror::Error)]
-pub enum PurgeError {
-    #[error("cannot read the idempotency records")]
-    Read(#[from] ReadError),
-    #[error("cannot delete idempotency records")]
-    Commit(#[from] CommitError),
+    super::purge(store, IdempotencyKey::COLLECTION, over).await
 }
 
 fn answer_of(record: &Value) -> Answer {
@@ -204,9 +171,6 @@ pub fn host_collections() -> Vec<CollectionSchema> {
             CollectionSchema::host("events", "evt"),
             vec![Field::text("topic", Access::Index), Field::text("subject", Access::Index)],
         ),
-        indexed(
-            CollectionSchema::host("audit", "aud"),
-            vec![Field::text("actorId", Access::Index), Field::text("operationId", Access::Index)],
-        ),
+        super::audit::schema(),
     ]
 }

@@ -137,6 +137,19 @@ impl Sqlite {
         };
         result.map_err(|fault| ReadError::Unavailable(fault.into()))
     }
+
+    fn get_each_inline(&self, places: &[(&str, String)]) -> Result<Vec<Option<Document>>, ReadError> {
+        let tables = places.iter().map(|(name, _)| self.table(name)).collect::<Result<Vec<_>, _>>()?;
+        let reader = self.readers.reader()?;
+        let result = reader.in_transaction(|connection| {
+            let mut documents = Vec::with_capacity(places.len());
+            for (table, (_, id)) in tables.iter().zip(places) {
+                documents.append(&mut get_many(connection, table, std::slice::from_ref(id), None)?);
+            }
+            Ok(documents)
+        });
+        result.map_err(|fault| ReadError::Unavailable(fault.into()))
+    }
 }
 
 impl Backend for Sqlite {
@@ -166,6 +179,13 @@ impl Backend for Sqlite {
             Ok(get_many(connection, &table, &ids, scope.as_ref())?)
         })
         .boxed()
+    }
+
+    fn get_each<'a>(
+        &'a self,
+        places: &'a [(&'a str, String)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Document>>, ReadError>> {
+        std::future::ready(self.get_each_inline(places)).boxed()
     }
 
     fn find<'a>(&'a self, collection: &'a str, query: &'a Query) -> BoxFuture<'a, Result<Page, ReadError>> {

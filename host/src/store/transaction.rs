@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write, is_hidden};
 use tokio::sync::watch;
 
-use super::{CommitError, Store, Unavailable, idempotency::IdempotencyKey, jobs};
+use super::{Actor, AuditEntry, CommitError, Store, Unavailable, idempotency::IdempotencyKey, jobs};
 
 /// The HTTP answer that went with a commit.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,13 +49,6 @@ pub struct EventPlan {
     pub topic: String,
     pub subject: usize,
     pub data: Content,
-}
-
-/// Who acts, for the audit log. Only staff, service accounts and security actions are audited.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    pub kind: String,
-    pub id: Option<String>,
 }
 
 type CommitResult = Arc<Result<Vec<Option<Document>>, CommitError>>;
@@ -223,12 +216,12 @@ impl Transaction {
         answer: Option<&AnswerPlan>,
     ) -> Vec<Write> {
         let about = &self.about;
-        let audit = about.audited.as_ref().map(|actor| audit_entry(actor, about, &writes));
+        let audit = about.audited.as_ref().map(|actor| audit_entry(store, actor, about, &writes));
         for event in events {
             writes.push(event_write(store, event, &writes, about));
         }
         if let Some(entry) = audit {
-            writes.push(insert("_audit", store.id_new("aud"), entry, Vec::new()));
+            writes.push(entry);
         }
         if let Some(key) = &about.idempotency {
             let (record, embeds) = match answer {
@@ -374,7 +367,7 @@ fn passing(writes: &[Write]) -> HashSet<(&str, &str)> {
     documents.into_iter().filter(|(_, (made, gone))| *made && *gone).map(|(document, _)| document).collect()
 }
 
-fn audit_entry(actor: &Actor, about: &About, writes: &[Write]) -> Map<String, Value> {
+fn audit_entry(store: &Store, actor: &Actor, about: &About, writes: &[Write]) -> Write {
     let passing = passing(writes);
     let changes: Vec<Value> = writes
         .iter()
@@ -391,13 +384,14 @@ fn audit_entry(actor: &Actor, about: &About, writes: &[Write]) -> Map<String, Va
             Some(json!({ "collection": write.collection, "id": write.id, "verb": verb }))
         })
         .collect();
-    let mut entry = Map::new();
-    entry.insert("actorKind".to_owned(), json!(actor.kind));
-    entry.insert("actorId".to_owned(), json!(actor.id));
-    entry.insert("operationId".to_owned(), json!(about.operation_id));
-    entry.insert("requestId".to_owned(), json!(about.request_id));
-    entry.insert("changes".to_owned(), Value::Array(changes));
-    entry
+    let entry = AuditEntry {
+        actor,
+        operation_id: &about.operation_id,
+        request_id: &about.request_id,
+        outcome: "ok",
+        changes,
+    };
+    entry.write(store)
 }
 
 #[cfg(test)]

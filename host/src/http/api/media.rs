@@ -6,8 +6,6 @@
 mod content;
 mod form;
 
-use std::sync::Arc;
-
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -29,7 +27,7 @@ use crate::{
         idempotency::{self, Known},
         parameters,
         precondition::{self, Etag},
-        router::RequestId,
+        visit::Visit,
     },
     plugin::{self, Caller, descriptor::AccessRule},
     store::{Answer, AnswerPlan, CommitError, Content, Transaction, idempotency::IdempotencyKey},
@@ -92,7 +90,7 @@ pub(crate) async fn delete(State(app): State<App>, request: Request) -> Result<R
     let (parts, body) = request.into_parts();
     let caller = admit(&app, &parts).await?;
     let id = id_of(&parts)?;
-    precondition::demand(&app, &parts.method, &parts.headers, &caller)?;
+    precondition::demand(&app, &parts.method, &parts.headers, true)?;
     let expected = precondition::if_match(&parts.headers)?;
     // Nobody looks at it; it is read so that the key covers it.
     let body = read(&app, Payload::Streaming(body)).await?;
@@ -142,7 +140,8 @@ fn deleted(parts: &Parts, body: &[u8], id: &str, mut answer: Answer) -> Answer {
 /// What a change passes before its body is looked at.
 async fn admit(app: &App, parts: &Parts) -> Result<Caller, ApiError> {
     front::check_accept(&parts.headers)?;
-    let caller = access::authenticate(app, &parts.headers).await?;
+    let asks = access::Asks { method: &parts.method, path: parts.uri.path(), headers: &parts.headers };
+    let caller = access::authenticate(app, &asks, &Visit::of(parts)).await?;
     let rule = AccessRule { public: false, customer: false, permissions: vec![PERMISSION.to_owned()] };
     access::check_access(&rule, &caller)?;
     parameters::none(parts.uri.query())?;
@@ -174,9 +173,9 @@ async fn commit(
     writes: Vec<Write>,
     plan: AnswerPlan,
 ) -> Result<(Answer, bool), Uncommitted> {
-    let request_id =
-        parts.extensions.get::<RequestId>().map_or_else(|| Arc::from("-"), |request_id| request_id.0.clone());
-    let transaction = Transaction::new(key.clone(), access::actor(caller), operation_id, &*request_id);
+    let visit = Visit::of(parts);
+    let actor = access::actor(caller, &visit);
+    let transaction = Transaction::new(key.clone(), actor, operation_id, &*visit.request_id);
     let committed = transaction.commit(app.store(), writes, Vec::new(), Some(plan)).await;
     let settled = transaction.settle().await;
     match (committed, key) {

@@ -11,7 +11,7 @@ use crate::openapi::parameters::if_match;
 const ID: &str = "med_01KDVDNA00AYC2V77BZXVV1FJZ";
 
 /// What every operation here may answer.
-const ALWAYS: [&str; 9] = [
+const ALWAYS: [&str; 10] = [
     "invalid_parameter",
     "unknown_parameter",
     "token_expired",
@@ -19,6 +19,7 @@ const ALWAYS: [&str; 9] = [
     "token_revoked",
     "not_acceptable",
     "uri_too_long",
+    "rate_limited",
     "internal",
     "unavailable",
 ];

@@ -257,8 +257,16 @@ async fn sets_of_many_documents_have_the_same_results_as_the_model() {
     let owner = store_model::Scope { path: path("owner"), owner: "ann".into() };
     let mut many = 0;
     for filter in &filters {
-        for text in [None, Some("red"), Some("red sho"), Some("redder t1")] {
-            for scope in [None, Some(owner.clone())] {
+        let asked = [
+            (None, None),
+            (None, Some(&owner)),
+            (Some("red"), None),
+            (Some("red sho"), Some(&owner)),
+            (Some("redder t1"), None),
+        ];
+        for (text, scope) in asked {
+            let scope = scope.cloned();
+            {
                 let facets = store_model::Facets {
                     filter: filter.clone(),
                     text: text.map(path),
@@ -277,7 +285,7 @@ async fn sets_of_many_documents_have_the_same_results_as_the_model() {
                         text: text.map(path),
                         sort: sort.clone(),
                         scope: scope.clone(),
-                        limit: 400,
+                        limit: 700,
                         count: true,
                         ..Query::default()
                     };
@@ -295,5 +303,5 @@ async fn sets_of_many_documents_have_the_same_results_as_the_model() {
             }
         }
     }
-    assert!(many > 200, "{many}");
+    assert!(many > 100, "{many}");
 }

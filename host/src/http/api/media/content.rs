@@ -18,6 +18,7 @@ use crate::{
         error::ApiError,
         front, parameters,
         precondition::{self, Etag},
+        visit::Visit,
     },
     media::StorageError,
 };
@@ -31,7 +32,8 @@ const POLICY: &str = "default-src 'none'; sandbox";
 pub(crate) async fn content(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, _body) = request.into_parts();
     // A token is not needed, but one that is given must be good, as everywhere.
-    access::authenticate(&app, &parts.headers).await?;
+    let asks = access::Asks { method: &parts.method, path: parts.uri.path(), headers: &parts.headers };
+    access::authenticate(&app, &asks, &Visit::of(&parts)).await?;
     parameters::none(parts.uri.query())?;
     let record = app.media().find(&id_of(&parts)?).await?.ok_or_else(ApiError::not_found)?;
     let content_type = record.kind.content_type();

@@ -1,0 +1,77 @@
+//! What the host's own operations show, for the document.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::identity::{AccountKind, AccountStatus, ApiKey, User};
+
+/// An account: somebody who can log in.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Account {
+    #[schema(read_only)]
+    id: String,
+    /// `customer` for the storefront, `admin` for the staff.
+    #[schema(value_type = String, pattern = "^(customer|admin)$")]
+    kind: AccountKind,
+    email: String,
+    name: String,
+    /// `active` or `disabled`.
+    #[schema(value_type = String, pattern = "^(active|disabled)$")]
+    status: AccountStatus,
+    roles: Vec<String>,
+    /// Whether somebody who reads mail at the address said so.
+    email_verified: bool,
+    #[schema(read_only)]
+    version: u64,
+    #[schema(read_only, format = DateTime)]
+    created_at: String,
+    #[schema(read_only, format = DateTime)]
+    updated_at: String,
+    #[schema(read_only, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_login_at: Option<String>,
+}
+
+impl From<User> for Account {
+    fn from(user: User) -> Self {
+        let User { id, kind, email, name, status, roles, email_verified, version, .. } = user;
+        Self {
+            id,
+            kind,
+            email,
+            name,
+            status,
+            roles,
+            email_verified,
+            version,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+            last_login_at: user.last_login_at,
+        }
+    }
+}
+
+/// A key of a service account. The key itself is shown once, when it is made.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ApiKeyView {
+    id: String,
+    version: u64,
+    #[schema(format = DateTime)]
+    created_at: String,
+    name: String,
+    permissions: Vec<String>,
+    /// When it ends by itself.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// The account or key that made it.
+    created_by: String,
+}
+
+impl From<ApiKey> for ApiKeyView {
+    fn from(key: ApiKey) -> Self {
+        let ApiKey { id, version, created_at, name, permissions, expires_at, created_by } = key;
+        Self { id, version, created_at, name, permissions, expires_at, created_by }
+    }
+}

@@ -1,0 +1,14 @@
+//! Who somebody is: logging in, sessions, roles, keys, and every way around them.
+
+pub(crate) mod access;
+mod audited;
+mod cookies;
+mod guessing;
+mod keys;
+mod limits;
+mod passwords;
+mod people;
+mod roles;
+mod sealed;
+mod sessions;
+mod tokens;
