@@ -63,6 +63,13 @@ RULES = {
         # Reasons are words of the shop's own, but these two.
         r"^`(shipped|restocked)` is for movements that orders make\.$",
     ],
+    # Which permissions there are depends on the plugins.
+    "createRole": [r"^There is no such permission\.$"],
+    "replaceRole": [r"^There is no such permission\.$"],
+    "createApiKey": [r"^There is no such permission\.$"],
+    # The token comes in the body or in a cookie.
+    "logout": [r"^The member is required\.$"],
+    "refreshSession": [r"^The member is required\.$"],
 }
 
 # Rules about parameters.

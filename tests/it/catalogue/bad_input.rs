@@ -350,8 +350,8 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too(mut host: TestHost
             ("DELETE", "/categories/tree", "GET, HEAD"),
             ("GET", "/categories/cat_x/move", "POST"),
             ("BREW", "/categories", "GET, HEAD, POST"),
-            ("GET", "/auth/admin/login", "POST"),
-            ("POST", "//livez", "GET, HEAD"),
+            ("GET", "/auth/admin/login", "OPTIONS, POST"),
+            ("POST", "//livez", "GET, HEAD, OPTIONS"),
         ] {
             let answer = admin.send(admin.request(method.parse().unwrap(), path)).await;
             let mut told: Vec<String> = answer

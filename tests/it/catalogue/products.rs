@@ -314,7 +314,8 @@ async fn every_committed_write_has_its_event_and_its_audit_entry(mut host: TestH
     }
     assert_eq!(events[3]["requestId"], "mine-1");
 
-    let entries: Vec<Value> = documents(&host, "_audit").await.into_values().collect();
+    let mut entries: Vec<Value> = documents(&host, "_audit").await.into_values().collect();
+    entries.retain(|entry| entry["operationId"] != "loginAdmin");
     let told: Vec<(&str, &str)> = entries
         .iter()
         .map(|it| (it["operationId"].as_str().unwrap(), it["changes"][0]["verb"].as_str().unwrap()))

@@ -24,11 +24,14 @@ pub(crate) struct PasswordChange {
     new_password: SecretString,
 }
 
+/// Longer than any address. Nothing is told of those that are not too long.
+const EMAIL_MAX_CHARACTERS: usize = 1000;
+
 /// Who has forgotten a password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForgottenPassword {
-    #[schema(max_length = 1000)]
+    #[schema(max_length = 1000)] // EMAIL_MAX_CHARACTERS
     email: String,
 }
 
@@ -83,6 +86,14 @@ pub(crate) async fn change(State(app): State<App>, mut call: Call) -> Result<Res
 pub(crate) async fn forgot(State(app): State<App>, mut call: Call) -> Result<Response, ApiError> {
     call.check_public(&app)?;
     let ForgottenPassword { email } = call.body(&app).await?;
+    if email.chars().count() > EMAIL_MAX_CHARACTERS {
+        let message = format!("At most {EMAIL_MAX_CHARACTERS} characters.");
+        return Err(ApiError::new("validation_failed", "The request does not fit the schema.").field(
+            "/email",
+            "validation_failed",
+            message,
+        ));
+    }
     app.identity().password_forgot(&email, &call.origin("forgetPassword"));
     Ok(accepted())
 }
