@@ -26,7 +26,7 @@
 //! | Too much of anything | `too_much`, `bad_input::large_and_foreign_bodies_…`, `front::slow`, `front::smuggling` |
 //! | The documents | `documents`, `clients::generators`, `clients::schemathesis` |
 //!
-//! Not there yet, and so without a test: `Deprecation` and `Sunset`, `RateLimit`, `X-Cache`, a mandatory `If-Match`.
+//! Quotas (`RateLimit`) are in `identity`. Not there yet, and so without a test: `Deprecation` and `Sunset`, `X-Cache`.
 
 mod access;
 mod availability;
