@@ -103,7 +103,7 @@ impl App {
             Identity::open(store.clone(), &config.auth, mailer).await.map_err(StartError::Identity)?;
         let media = Media::open(store.clone(), &config.media, &config.store.data_dir.join("media"))
             .map_err(StartError::Media)?;
-        let runtime = PluginRuntime::new(&config.plugins, store.clone())
+        let runtime = PluginRuntime::new(&config.plugins, store.clone(), identity.clone())
             .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
         let directory = config.store.data_dir.join("compiled");

@@ -8,6 +8,7 @@
 //! Deliberately absent: HTTP and WebAssembly, and profiles, which belong to a plugin.
 
 mod account;
+mod account_change;
 mod api_key;
 mod error;
 mod guess;
@@ -28,7 +29,7 @@ mod token;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use store_model::CollectionSchema;
 use tokio::sync::Semaphore;
 
@@ -49,6 +50,7 @@ use self::{
 
 pub use self::{
     account::{AccountKind, AccountStatus, NewAccount, User},
+    account_change::{AccountMembers, AccountPrepared, Editor, USERS_WRITE},
     api_key::{ApiKey, ApiKeyError, NewApiKey},
     error::{AccountError, AuthError, IdentityError, LoginError},
     origin::Origin,
@@ -56,13 +58,15 @@ pub use self::{
     permission::{KnownPermission, allows, host_permissions},
     recovery::RecoveryError,
     role::{Role, RoleContent, RolesOpenError},
-    role_change::{AccountChange, RoleError},
+    role_change::RoleError,
     session::SessionView,
     token::Audience,
 };
 
 /// The collections of identity that lists are made of, for who answers them.
 pub mod collections {
+    /// Without the members whose names start with `_`, which are nobody's to see.
+    pub const ACCOUNTS: &str = super::account::COLLECTION;
     pub const ROLES: &str = super::role::COLLECTION;
     pub const API_KEYS: &str = super::api_key::COLLECTION;
 }
@@ -82,6 +86,8 @@ struct Inner {
     signer: TokenSigner,
     verifier: TokenVerifier,
     refresh: RefreshTokens,
+    /// For fingerprints of what must not be found out by trying.
+    fingerprints: [u8; blake3::KEY_LEN],
     mailer: Mailer,
     /// Messages that are being made.
     messages: Arc<Semaphore>,
@@ -160,6 +166,7 @@ impl Identity {
                 signer,
                 verifier,
                 refresh: RefreshTokens::new(config),
+                fingerprints: fingerprint_key(config),
                 mailer,
                 messages: Arc::new(Semaphore::new(recovery::MESSAGES)),
                 session_idle: config.session_idle,
@@ -169,35 +176,15 @@ impl Identity {
         })
     }
 
+    /// A fingerprint that means nothing to who does not know this host's secret.
+    pub fn fingerprint(&self, bytes: &[u8]) -> blake3::Hash {
+        blake3::keyed_hash(&self.inner.fingerprints, bytes)
+    }
+
     fn schemas() -> Vec<CollectionSchema> {
         let mut schemas = vec![account::schema(), role::schema(), api_key::schema()];
         schemas.extend(login::collections());
         schemas
-    }
-
-    /// Creates an account. Passwords are checked for their length only: 12 characters or more. `by` is who gives the
-    /// roles; a command may give all.
-    ///
-    /// # Errors
-    /// Why it cannot be.
-    pub async fn account_create(
-        &self,
-        new: NewAccount,
-        password: SecretString,
-        by: Option<&Principal>,
-    ) -> Result<User, AccountError> {
-        let new = new.checked()?;
-        password::check(&password).map_err(AccountError::Password)?;
-        let mut others = Vec::new();
-        if !new.roles.is_empty() {
-            others = self.roles_given(&new.roles, by).await?;
-            others.push(state::changed(None));
-        }
-        let hash = self.inner.passwords.hash(password).await.map_err(|error| match error {
-            password::HashError::Busy => AccountError::Busy,
-            password::HashError::Failed => AccountError::Internal,
-        })?;
-        self.inner.accounts.create(new, hash, others).await
     }
 
     /// Whether anybody can administer this shop yet.
@@ -207,6 +194,16 @@ impl Identity {
     pub async fn has_admin(&self) -> Result<bool, ReadError> {
         self.inner.accounts.has_admin().await
     }
+}
+
+fn fingerprint_key(config: &AuthConfig) -> [u8; blake3::KEY_LEN] {
+    let secret = config.jwt_secret.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+    blake3::derive_key("wares 2026-11-23 fingerprints", secret.as_bytes())
+}
+
+/// What may be asked of accounts, for who lists them.
+pub(crate) fn accounts_schema() -> CollectionSchema {
+    account::schema()
 }
 
 impl fmt::Debug for Identity {

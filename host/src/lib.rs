@@ -19,3 +19,4 @@ pub mod plugin;
 pub mod seed;
 pub mod store;
 pub mod telemetry;
+mod text;

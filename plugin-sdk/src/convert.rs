@@ -371,6 +371,13 @@ pub(crate) fn request(request: handler::Request) -> (Vec<u8>, Request) {
             kind: request.caller.kind,
             subject: request.caller.subject,
             permissions: request.caller.permissions,
+            groups: request
+                .caller
+                .attrs
+                .into_iter()
+                .filter(|(name, _)| name == "group")
+                .map(|(_, group)| group)
+                .collect(),
         },
         if_match: request.if_match,
     };
@@ -398,6 +405,29 @@ pub(crate) fn problem(problem: Problem) -> handler::Problem {
         errors: field_errors(problem.errors),
         extras: (!problem.extras.is_empty()).then(|| serde_json::to_vec(&problem.extras).unwrap_or_default()),
     }
+}
+
+/// Asks the host about accounts.
+#[cfg(target_family = "wasm")]
+pub(crate) fn accounts(call: crate::identity::AccountCall) -> Result<Vec<u8>, Problem> {
+    use crate::{bindings::wares::identity::identity, identity::AccountCall};
+    let answered = match call {
+        AccountCall::Create(members) => identity::prepare_create(&members),
+        AccountCall::Change { id, changes } => identity::prepare_change(&id, &changes),
+        AccountCall::Delete { id } => identity::prepare_delete(&id).map(|()| Vec::new()),
+        AccountCall::Sessions { id } => identity::sessions(&id),
+    };
+    answered.map_err(|problem| Problem {
+        status: problem.status,
+        code: problem.code,
+        detail: problem.detail,
+        errors: problem
+            .errors
+            .into_iter()
+            .map(|error| FieldError { pointer: error.pointer, code: error.code, message: error.message })
+            .collect(),
+        extras: Box::default(),
+    })
 }
 
 pub(crate) fn field_errors(errors: Vec<FieldError>) -> Vec<lifecycle::FieldError> {

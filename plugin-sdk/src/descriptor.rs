@@ -102,6 +102,11 @@ impl Capability {
         Self { kind: "store", target: collection, rights: vec!["read", "write"] }
     }
 
+    /// Making and changing accounts, and reading them from [`ACCOUNTS`](crate::identity::ACCOUNTS).
+    pub fn identity() -> Self {
+        Self { kind: "identity", target: "", rights: Vec::new() }
+    }
+
     /// The plugin loads also where this is not granted; using it then is [`StoreError::Denied`](crate::StoreError).
     pub fn optional(mut self) -> Self {
         self.rights.push("optional");

@@ -3,6 +3,8 @@
 use store_model::{Aggregate, AggregateRow, Document, FacetCount, Facets, Filter, Query};
 
 use crate::{commit::CommitRequest, error::StoreError, time::timestamp};
+#[cfg(not(target_family = "wasm"))]
+use crate::{error::Problem, identity::AccountCall};
 
 /// Severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,11 @@ pub trait Host {
     fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]);
     /// Unix milliseconds of the host's clock.
     fn now_ms(&self) -> i64;
+    /// Accounts, in native tests; see [`identity`](crate::identity).
+    #[cfg(not(target_family = "wasm"))]
+    fn accounts(&self, _call: AccountCall) -> Result<Vec<u8>, Problem> {
+        Err(Problem::new(502, "plugin_failed").detail("This host has no accounts."))
+    }
 }
 
 /// What a handler works with: the host and the plugin's configuration.

@@ -17,6 +17,8 @@ pub struct Caller {
     pub kind: String,
     pub subject: Option<String>,
     pub permissions: Vec<String>,
+    /// The groups that a customer is in, such as `wholesale`.
+    pub groups: Vec<String>,
 }
 
 impl Caller {

@@ -7,6 +7,7 @@
 //! The generated bindings to the WIT contract stay private to this crate: authors see these modules only.
 //! `docs/PLUGINS.md` walks through a first plugin.
 
+pub mod address;
 #[doc(hidden)]
 pub mod bindings;
 pub mod bulk;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod export;
 pub mod host;
 pub mod http;
+pub mod identity;
 pub mod keys;
 #[cfg(not(target_family = "wasm"))]
 pub mod mock;

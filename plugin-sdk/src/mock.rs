@@ -1,6 +1,7 @@
 //! A host for native tests: the reference model of the store, a clock that stands still, and a record of what the
 //! handler did.
 
+mod accounts;
 mod descriptor;
 
 pub use descriptor::{descriptor_faults, request_faults, response_faults};
@@ -14,10 +15,11 @@ use store_model::{
 };
 
 use crate::{
-    Plugin, Problem, Reply, Request,
+    Capability, Plugin, Problem, Reply, Request,
     commit::{AnswerRequest, CommitRequest, Content, OperationRequest, WriteRequest},
     error::StoreError,
     host::{Host, Level, RawPage},
+    identity::AccountCall,
     time::timestamp,
 };
 
@@ -48,6 +50,8 @@ pub struct MockHost {
     log: RefCell<Vec<String>>,
     config: RefCell<Vec<u8>>,
     acts: RefCell<Vec<Option<Act>>>,
+    /// Accounts that the next commit takes along.
+    joining: RefCell<Vec<Write>>,
 }
 
 /// What somebody else does in the middle of a call.
@@ -66,8 +70,12 @@ impl MockHost {
             log: RefCell::default(),
             config: RefCell::default(),
             acts: RefCell::default(),
+            joining: RefCell::default(),
         };
         host.declare(P::collections());
+        if P::capabilities().contains(&Capability::identity()) {
+            accounts::declare(&host);
+        }
         host
     }
 
@@ -248,15 +256,18 @@ impl Host for MockHost {
     }
 
     fn commit(&self, commit: CommitRequest) -> Result<Vec<Option<Document>>, StoreError> {
+        // Of this call, and not of who acts meanwhile.
+        let mut joining = self.joining.take();
         self.interleave();
-        let writes =
+        let mut writes =
             commit.writes.into_iter().map(|write| self.write(write)).collect::<Result<Vec<_>, _>>()?;
+        let own = writes.len();
+        writes.append(&mut joining);
         let request = store_model::Commit { writes, now: timestamp(self.now_ms.get()) };
-        let documents = self
-            .store
-            .borrow_mut()
-            .commit(&request)
-            .map_err(|refused| StoreError::Refused { write: refused.write, reason: refused.reason })?;
+        let documents = self.store.borrow_mut().commit(&request).map_err(|refused| StoreError::Refused {
+            write: refused.write.min(own),
+            reason: refused.reason,
+        })?;
         for event in commit.events {
             self.events.borrow_mut().push(RecordedEvent {
                 topic: event.topic,
@@ -268,7 +279,7 @@ impl Host for MockHost {
             let body = body.map_or(Value::Null, |content| resolve(content, &documents));
             *self.answer.borrow_mut() = Some(RecordedAnswer { status, headers, body });
         }
-        Ok(documents)
+        Ok(documents.into_iter().take(own).collect())
     }
 
     fn new_id(&self, prefix: &str) -> Result<String, StoreError> {
@@ -286,5 +297,9 @@ impl Host for MockHost {
 
     fn now_ms(&self) -> i64 {
         self.now_ms.get()
+    }
+
+    fn accounts(&self, call: AccountCall) -> Result<Vec<u8>, Problem> {
+        accounts::answer(self, call)
     }
 }

@@ -308,9 +308,20 @@ impl Route<'_> {
         self.with(|route, _| route.attrs.push(("serialized-by", param.to_owned())))
     }
 
+    /// The same for calls of one account; and for those in which it is the parameter's value.
+    pub fn serialized_by_caller(self) -> Self {
+        self.serialized_by("caller")
+    }
+
     /// A request without an `Idempotency-Key` is refused before the handler runs. For `POST`, `PATCH` and `DELETE`.
     pub fn idempotency_key_required(self) -> Self {
         self.with(|route, _| route.attrs.push(("idempotency-key", "required".to_owned())))
+    }
+
+    /// The body has a member `password`. The host hashes it before the handler runs, for
+    /// [`account_create`](Context::account_create), and puts something else in its place.
+    pub fn password(self) -> Self {
+        self.with(|route, _| route.attrs.push(("password", "true".to_owned())))
     }
 
     fn with(mut self, change: impl FnOnce(&mut RouteDescription, &mut Schemas)) -> Self {

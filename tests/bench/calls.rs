@@ -34,6 +34,7 @@ pub(crate) async fn run(table: &mut Table) {
             list: None,
             caller: Caller::anonymous(),
             if_match: None,
+            password_hash: None,
         };
         let transaction = Transaction::new(None, None, "readTrifle", "bench");
         let started = Instant::now();

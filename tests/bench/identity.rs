@@ -21,7 +21,7 @@ pub(crate) async fn run(table: &mut Table) {
         roles: vec!["catalog-manager".to_owned()],
     };
     let password = || SecretString::from(ADMIN_PASSWORD);
-    identity.account_create(new, password(), None).await.unwrap();
+    identity.account_create(new, password()).await.unwrap();
     let origin = Origin::command("bench");
     let login = identity.login(Audience::Admin, "ada@example.com", password(), &origin).await;
     let token = login.ok().unwrap().access_token;

@@ -10,7 +10,10 @@ pub(crate) struct Table {
 
 impl Table {
     /// Adds a row. `ratio` is the figure over its baseline, or how often the baseline fits into it, as the goal says.
+    ///
+    /// The row is told at once, too: a run that takes long and then fails has told what it found.
     pub(crate) fn row(&mut self, what: &str, figure: String, baseline: String, ratio: f64, goal: &str) {
+        eprintln!("{what}: {figure} ({baseline}) {ratio:.2}");
         self.rows.push([what.to_owned(), figure, baseline, format!("{ratio:.2}"), goal.to_owned()]);
     }
 }

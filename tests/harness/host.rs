@@ -108,7 +108,10 @@ impl TestHostBuilder {
 
     /// A host with the shipped plugins.
     pub fn shop() -> Self {
-        Self::empty().plugin("products").plugin("categories").plugin("inventory").grants(SHOP_GRANTS)
+        ["products", "categories", "inventory", "users"]
+            .into_iter()
+            .fold(Self::empty(), Self::plugin)
+            .grants(SHOP_GRANTS)
     }
 
     /// Adds a shipped plugin.
@@ -253,7 +256,7 @@ impl TestHost {
             kind: AccountKind::Admin,
             roles: roles.iter().map(|&role| role.to_owned()).collect(),
         };
-        self.app.identity().account_create(account, SecretString::from(ADMIN_PASSWORD), None).await.unwrap();
+        self.app.identity().account_create(account, SecretString::from(ADMIN_PASSWORD)).await.unwrap();
         let body = serde_json::json!({ "email": email, "password": ADMIN_PASSWORD });
         let login = self.anonymous().post("/auth/admin/login", &body).await.expect(200);
         login["accessToken"].as_str().unwrap().to_owned()

@@ -50,12 +50,13 @@ pub fn id(resource: &Value) -> &str {
 }
 
 /// Every collection that a request may write to.
-const COLLECTIONS: [&str; 16] = [
+const COLLECTIONS: [&str; 17] = [
     "products",
     "categories",
     "category_tree",
     "inventory",
     "inventory_movements",
+    "users",
     "_accounts",
     "_api_keys",
     "_audit",

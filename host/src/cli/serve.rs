@@ -134,7 +134,7 @@ struct Handlers<A> {
 impl<A: Application> ControlHandlers for Handlers<A> {
     async fn user_create(&self, request: UserCreate) -> Result<User, Refused> {
         let created =
-            self.application.identity().account_create(request.account, request.password.into(), None).await;
+            self.application.identity().account_create(request.account, request.password.into()).await;
         created.map_err(|error| Refused { message: chain(&error) })
     }
 

@@ -58,7 +58,7 @@ async fn create_in_store(
     let identity = Identity::open(store.clone(), &config.auth, Mailer::off())
         .await
         .map_err(|error| Failure::of(&error, "Run `wares doctor` to learn more."))?;
-    let created = identity.account_create(account, password, None).await;
+    let created = identity.account_create(account, password).await;
     drop(identity);
     store.close().await;
     Ok(created?)

@@ -82,6 +82,7 @@ pub(super) fn caller_of(principal: &Principal) -> Caller {
         },
         subject: Some(principal.id.clone()),
         permissions: principal.permissions.clone(),
+        groups: principal.user.as_ref().map(|user| user.groups.clone()).unwrap_or_default(),
     }
 }
 

@@ -7,6 +7,8 @@ use axum::{
     http::{HeaderMap, header},
 };
 use bytes::Bytes;
+use secrecy::SecretString;
+use serde_json::Value;
 
 use super::{
     error::{ApiError, FieldProblem},
@@ -24,13 +26,27 @@ pub(crate) enum Payload {
 pub(super) struct CheckedBody {
     pub(super) original: Bytes,
     pub(super) checked: Vec<u8>,
+    /// What the guest is not to see.
+    pub(super) secret: Option<Secret>,
 }
 
+/// What was taken out of a body that has a password.
+pub(super) enum Secret {
+    Password(SecretString),
+    /// Made by another shop, from an import.
+    Hash(String),
+}
+
+/// Stands where a password was: it fits what a schema asks of one.
+const HIDDEN_PASSWORD: &str = "(hidden from plugins)";
+
+/// `by_host` tells a command of the host's own, which may give a hash in place of a password.
 pub(super) async fn checked(
     app: &App,
     entry: &RouteEntry,
     headers: &HeaderMap,
     payload: Payload,
+    by_host: bool,
 ) -> Result<CheckedBody, ApiError> {
     let Some(check) = &entry.body else {
         // Nobody looks at it, so it may be of any type; it is read so that an idempotency key covers it.
@@ -38,12 +54,13 @@ pub(super) async fn checked(
             ("GET", _) => Bytes::new(),
             (_, payload) => read(app, payload).await?,
         };
-        return Ok(CheckedBody { original, checked: Vec::new() });
+        return Ok(CheckedBody { original, checked: Vec::new(), secret: None });
     };
     check_content_type(headers, &check.media_type)?;
     let original = read(app, payload).await?;
     let mut value = json::parse(&original)?;
     check.strip_read_only(&mut value);
+    let hash = if by_host && entry.route.takes_password { take_hash(&mut value) } else { None };
     let violations = check.violations(&value);
     if !violations.is_empty() {
         let unknown = violations.iter().any(|violation| violation.code == "unknown_field");
@@ -59,7 +76,25 @@ pub(super) async fn checked(
         return Err(ApiError::new(code, "The request does not fit the schema.").fields(fields));
     }
     // Written anew, so that the guest reads what was checked and not what another parser makes of the same bytes.
-    Ok(CheckedBody { original, checked: value.to_string().into_bytes() })
+    let secret = if entry.route.takes_password { hash.or_else(|| hide_password(&mut value)) } else { None };
+    Ok(CheckedBody { original, checked: value.to_string().into_bytes(), secret })
+}
+
+/// Takes `passwordHash` out of a body and puts something in place of the password that it is of.
+fn take_hash(body: &mut Value) -> Option<Secret> {
+    let members = body.as_object_mut()?;
+    let hash = members.get("passwordHash")?.as_str()?.to_owned();
+    members.remove("passwordHash");
+    members.insert("password".to_owned(), HIDDEN_PASSWORD.into());
+    Some(Secret::Hash(hash))
+}
+
+fn hide_password(body: &mut Value) -> Option<Secret> {
+    let password = body.as_object_mut()?.get_mut("password")?;
+    match std::mem::replace(password, HIDDEN_PASSWORD.into()) {
+        Value::String(text) => Some(Secret::Password(SecretString::from(text))),
+        _ => None,
+    }
 }
 
 pub(super) fn check_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {

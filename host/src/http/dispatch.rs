@@ -12,7 +12,7 @@ use axum::{
 
 use super::{
     access,
-    body::{self, Payload},
+    body::{self, CheckedBody, Payload, Secret},
     dialect,
     error::ApiError,
     front,
@@ -63,30 +63,30 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
     let by_staff = matches!(caller.kind, CallerKind::Admin | CallerKind::Service);
     precondition::demand(app, &call.method, &call.headers, by_staff)?;
     let if_match = precondition::if_match(&call.headers)?;
-    let body = body::checked(app, &entry, &call.headers, call.body).await?;
+    let by_host = caller.kind == CallerKind::System;
+    let mut body = body::checked(app, &entry, &call.headers, call.body, by_host).await?;
     let subject = params.last().map(|(_, value)| value.clone()).unwrap_or_default();
     let request = HandlerRequest {
         params,
         query: query.own,
         headers,
-        body: body.checked,
+        body: std::mem::take(&mut body.checked),
         list: query.list,
         caller,
         if_match,
+        password_hash: None,
     };
     let full_path = match &call.query {
         Some(query) => format!("{}?{query}", call.path),
         None => call.path.clone(),
     };
-    let mut answered =
-        answer(app, &entry, &call.headers, &full_path, &body.original, request, &call.visit).await?;
+    let is_empty = body.original.is_empty();
+    let mut answered = answer(app, &entry, &call.headers, &full_path, body, request, &call.visit).await?;
     if let Some(shaped) = query.fields.and_then(|fields| fields.of(&answered.response.body)) {
         answered.response.body = shaped;
     }
     let status = answered.response.status;
-    if body.original.is_empty()
-        && let Some(body) = dialect::deleted(&call.method, &call.headers, status, &subject)
-    {
+    if is_empty && let Some(body) = dialect::deleted(&call.method, &call.headers, status, &subject) {
         answered.response.status = 200;
         answered.response.body = body;
     }
@@ -117,8 +117,8 @@ async fn answer(
     entry: &RouteEntry,
     headers: &HeaderMap,
     full_path: &str,
-    original_body: &[u8],
-    request: HandlerRequest,
+    body: CheckedBody,
+    mut request: HandlerRequest,
     visit: &Visit,
 ) -> Result<Answered, ApiError> {
     let request_id = &visit.request_id;
@@ -134,7 +134,7 @@ async fn answer(
         Some(document) if answer.status >= 400 => Err(ApiError::replayed(&document)),
         _ => Ok(shape(answer.into(), true)),
     };
-    let key = idempotency::key(app, entry, headers, full_path, original_body, &request.caller)?;
+    let key = idempotency::key(app, entry, headers, full_path, &body.original, &request.caller)?;
     let _in_flight: Option<InFlight> = match &key {
         Some(key) => Some(app.in_flight().enter(key)?),
         None => None,
@@ -144,6 +144,12 @@ async fn answer(
             idempotency::Known::New(key) => Some(key),
             idempotency::Known::Answered(answer) => return replay(answer),
         },
+        None => None,
+    };
+    // Before any capacity of plugins is taken, so that hashing keeps nobody else from it.
+    request.password_hash = match body.secret {
+        Some(Secret::Password(password)) => Some(app.identity().password_hash(password).await?),
+        Some(Secret::Hash(hash)) => Some(app.identity().password_hash_imported(hash)?),
         None => None,
     };
     let transaction = Transaction::new(

@@ -49,7 +49,10 @@ pub(super) fn key(
     if !entry.route.takes_idempotency_key() {
         return Ok(None);
     }
-    given(app, headers, &format!("{} {full_path}", entry.route.method), body, caller)
+    let key = given(app, headers, &format!("{} {full_path}", entry.route.method), body, caller)?;
+    // Who reads the store must not find out by trying which password a stored fingerprint is of.
+    let hidden = |key: IdempotencyKey| key.with_body(&app.identity().fingerprint(body));
+    Ok(if entry.route.takes_password { key.map(hidden) } else { key })
 }
 
 /// The same where the method takes a key. `request` is the method and the full path.

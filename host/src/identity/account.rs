@@ -1,18 +1,18 @@
 //! Accounts: documents of the host's own collection `_accounts`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use store_model::{
-    Access, CollectionSchema, CommitRefused, Document, Field, Filter, Operation, Query, Refusal, Scalar,
-    Write,
-};
+use serde_json::{Map, Value, json};
+use store_model::{Access, CollectionSchema, Document, Field, Filter, Query, Scalar, TextField};
 
-use crate::store::{CommitError, ReadError, Store};
+use crate::store::{ReadError, Store};
 
 use super::AccountError;
 
 pub(super) const COLLECTION: &str = "_accounts";
 const NAME_MAX_CHARACTERS: usize = 200;
+const PHONE_MAX_BYTES: usize = 40;
+const GROUPS_MAX: usize = 50;
+const GROUP_MAX_BYTES: usize = 64;
 /// The longest address that mail can be sent to (RFC 5321).
 const EMAIL_MAX_BYTES: usize = 254;
 
@@ -58,9 +58,16 @@ pub struct User {
     pub name: String,
     pub status: AccountStatus,
     pub roles: Vec<String>,
+    /// What the shop sorts its customers into, for prices and rules.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Whether somebody who reads mail at the address said so.
     #[serde(default)]
     pub email_verified: bool,
+    #[serde(default)]
+    pub phone: Option<String>,
+    #[serde(default)]
+    pub accepts_marketing: bool,
     pub version: u64,
     pub created_at: String,
     pub updated_at: String,
@@ -86,12 +93,17 @@ pub struct NewAccount {
 pub(super) struct Account {
     #[serde(flatten)]
     user: User,
+    #[serde(rename = "_passwordHash")]
     password_hash: String,
     /// Counts what ends all sessions: a new password, disabling, logging out everywhere. A session lives only while it
     /// has its account's number.
-    #[serde(default)]
+    #[serde(default, rename = "_epoch")]
     epoch: i64,
 }
+
+/// The member that counts what ends all sessions. Members that start with `_` are for this module alone.
+pub(super) const EPOCH: &str = "_epoch";
+pub(super) const PASSWORD_HASH: &str = "_passwordHash";
 
 impl Account {
     pub(super) fn id(&self) -> &str {
@@ -118,7 +130,7 @@ impl Account {
     pub(super) fn unchanged(&self) -> Filter {
         let epoch = if self.epoch == 0 { Scalar::Null } else { Scalar::Integer(self.epoch) };
         Filter::And(vec![
-            Filter::Eq("epoch".to_owned(), epoch),
+            Filter::Eq(EPOCH.to_owned(), epoch),
             Filter::eq("status", AccountStatus::Active.as_str()),
         ])
     }
@@ -132,24 +144,83 @@ impl Account {
     }
 }
 
-impl NewAccount {
+impl User {
+    /// A customer of whom nothing is known yet.
+    pub(super) fn blank(id: String, now: String) -> Self {
+        Self {
+            id,
+            kind: AccountKind::Customer,
+            email: String::new(),
+            name: String::new(),
+            status: AccountStatus::Active,
+            roles: Vec::new(),
+            groups: Vec::new(),
+            email_verified: false,
+            phone: None,
+            accepts_marketing: false,
+            version: 1,
+            created_at: now.clone(),
+            updated_at: now,
+            last_login_at: None,
+        }
+    }
+
     /// The account in its stored form, or why it cannot be.
     pub(super) fn checked(mut self) -> Result<Self, AccountError> {
         self.email = fold_email(&self.email);
         self.name = self.name.trim().to_owned();
+        self.phone = self.phone.map(|phone| phone.trim().to_owned()).filter(|phone| !phone.is_empty());
         if !is_email(&self.email) {
             return Err(AccountError::InvalidEmail(self.email));
         }
-        if self.name.chars().count() > NAME_MAX_CHARACTERS {
-            return Err(AccountError::NameTooLong(NAME_MAX_CHARACTERS));
+        if self.name.chars().count() > NAME_MAX_CHARACTERS || has_control(&self.name) {
+            return Err(AccountError::InvalidName(NAME_MAX_CHARACTERS));
+        }
+        if self.phone.as_ref().is_some_and(|phone| phone.len() > PHONE_MAX_BYTES || has_control(phone)) {
+            return Err(AccountError::InvalidPhone(PHONE_MAX_BYTES));
         }
         if self.kind == AccountKind::Customer && !self.roles.is_empty() {
             return Err(AccountError::CustomerWithRoles);
         }
         self.roles.sort();
         self.roles.dedup();
+        self.groups.sort();
+        self.groups.dedup();
+        if self.groups.len() > GROUPS_MAX || !self.groups.iter().all(|group| is_group(group)) {
+            return Err(AccountError::InvalidGroups(GROUPS_MAX));
+        }
         Ok(self)
     }
+
+    /// What is stored of it, beside what the store keeps itself.
+    pub(super) fn body(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        for (name, value) in [
+            ("kind", json!(self.kind)),
+            ("email", json!(self.email)),
+            ("name", json!(self.name)),
+            ("status", json!(self.status)),
+            ("roles", json!(self.roles)),
+            ("groups", json!(self.groups)),
+            ("emailVerified", json!(self.email_verified)),
+            ("phone", json!(self.phone)),
+            ("acceptsMarketing", json!(self.accepts_marketing)),
+        ] {
+            body.insert(name.to_owned(), value);
+        }
+        body
+    }
+}
+
+/// The name of a group is a word for programs, such as `wholesale`.
+fn is_group(group: &str) -> bool {
+    !group.is_empty()
+        && group.len() <= GROUP_MAX_BYTES
+        && group.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+fn has_control(text: &str) -> bool {
+    text.contains(char::is_control)
 }
 
 /// Addresses are compared in lower case.
@@ -170,14 +241,22 @@ pub(super) fn is_email(email: &str) -> bool {
 }
 
 pub(super) fn schema() -> CollectionSchema {
+    let text = |path: &str, weight| TextField { path: path.to_owned(), weight };
     CollectionSchema {
         fields: vec![
             Field::text("email", Access::Unique),
+            Field::text("name", Access::Index),
             Field::text("kind", Access::Index),
-            Field::text("status", Access::Scan),
+            Field::text("status", Access::Index),
+            Field::text("phone", Access::Index),
             Field::text("roles", Access::Index).multi(),
-            Field::integer("epoch", Access::Scan),
+            Field::text("groups", Access::Index).multi(),
+            Field::boolean("emailVerified", Access::Index),
+            Field::boolean("acceptsMarketing", Access::Index),
+            Field::timestamp("lastLoginAt", Access::Index),
+            Field::integer(EPOCH, Access::Scan),
         ],
+        text: vec![text("name", 10), text("email", 5), text("phone", 2)],
         ..CollectionSchema::host("accounts", "usr")
     }
 }
@@ -231,34 +310,6 @@ impl Accounts {
         let page = self.store.document_find(COLLECTION, &query).await?;
         Ok(page.documents.iter().any(|document| Some(document.id.as_str()) != except))
     }
-
-    /// Creates the account in one commit with `others`.
-    pub(super) async fn create(
-        &self,
-        new: NewAccount,
-        password_hash: String,
-        others: Vec<Write>,
-    ) -> Result<User, AccountError> {
-        let document = json!({
-            "email": new.email,
-            "name": new.name,
-            "kind": new.kind,
-            "roles": new.roles,
-            "status": AccountStatus::Active,
-            "passwordHash": password_hash,
-        });
-        let serde_json::Value::Object(document) = document else { return Err(AccountError::Internal) };
-        let mut writes = vec![Write::new(COLLECTION, self.store.id_new("usr"), Operation::Insert(document))];
-        writes.extend(others);
-        let results = self.store.commit(writes).await.map_err(|error| match error {
-            CommitError::Refused(CommitRefused { reason: Refusal::Unique { .. }, .. }) => {
-                AccountError::EmailTaken(new.email)
-            }
-            error => AccountError::Store(error),
-        })?;
-        let account = results.first().and_then(Option::as_ref).and_then(read);
-        account.map(Account::into_user).ok_or(AccountError::Internal)
-    }
 }
 
 /// A document that is no account counts as missing, and is logged: only a damaged database has one.
@@ -298,16 +349,21 @@ mod tests {
 
     #[test]
     fn a_new_account_needs_an_address_and_customers_have_no_roles() {
-        let new = |kind, roles: &[&str]| NewAccount {
+        let new = |kind, roles: &[&str]| User {
             email: "Ada@Example.com".to_owned(),
             name: " Ada ".to_owned(),
+            phone: Some(" ".to_owned()),
             kind,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            ..User::blank(String::new(), String::new())
         };
         let checked =
             new(AccountKind::Admin, &["superadmin", "catalog-manager", "superadmin"]).checked().unwrap();
         assert_eq!((checked.email.as_str(), checked.name.as_str()), ("ada@example.com", "Ada"));
-        assert_eq!(checked.roles, ["catalog-manager", "superadmin"]);
+        assert_eq!(
+            (checked.roles, checked.phone),
+            (vec!["catalog-manager".to_owned(), "superadmin".to_owned()], None)
+        );
         assert!(matches!(
             new(AccountKind::Customer, &["superadmin"]).checked(),
             Err(AccountError::CustomerWithRoles)

@@ -12,12 +12,12 @@ use crate::{
 
 use super::{
     Audience, AuthError, Identity, Login, LoginError, Origin, Principal, SessionView,
-    account::{self, Account, AccountKind, fold_email},
+    account::{self, Account, AccountKind, PASSWORD_HASH, fold_email},
+    account_change::ended,
     guess::{self, Guesses},
     one_time,
-    password::HashError,
+    password::{self, HashError},
     refresh::{Presented, Standing, hash, random},
-    role_change::ended,
     session::{self, NewSession, Session, set},
     state,
 };
@@ -50,12 +50,19 @@ impl Identity {
         let account = inner.accounts.by_email(email).await.map_err(LoginError::Unavailable)?;
         let account = account.filter(|account| account.kind() == audience.account_kind());
         let known = account.as_ref().map(|account| account.password_hash().to_owned());
+        let outdated = known.as_deref().is_some_and(password::is_outdated);
+        let kept = outdated.then(|| password.clone());
         let matches = inner.passwords.verify(password, known).await.map_err(LoginError::from)?;
+        let renewed = match kept.filter(|_| matches) {
+            Some(password) => Some(inner.passwords.hash(password).await.map_err(LoginError::from)?),
+            None => None,
+        };
         for _ in 0..ATTEMPTS {
             let counts = inner.guesses.counts(&keys).await.map_err(LoginError::Unavailable)?;
             let (writes, outcome) = match &account {
                 Some(account) if matches && account.is_active() => {
-                    let (session_id, mut writes, token) = self.session_begin(account, audience, origin)?;
+                    let (session_id, mut writes, token) =
+                        self.session_begin(account, renewed.as_deref(), audience, origin)?;
                     writes.extend(counts.success(&keys));
                     (writes, Ok((account, session_id, token)))
                 }
@@ -102,10 +109,12 @@ impl Identity {
         Err(LoginError::Internal)
     }
 
-    /// The writes that begin a session, the account's first, and its refresh token.
+    /// The writes that begin a session, the account's first, and its refresh token. `renewed` is a better hash of the
+    /// password than the account has.
     fn session_begin(
         &self,
         account: &Account,
+        renewed: Option<&str>,
         audience: Audience,
         origin: &Origin,
     ) -> Result<(String, Vec<Write>, SecretString), LoginError> {
@@ -130,11 +139,9 @@ impl Identity {
             user_agent: origin.user_agent.as_deref(),
             address: origin.address_text(),
         };
-        let mut seen = Write::new(
-            account::COLLECTION,
-            account.id(),
-            Operation::Update(vec![set("lastLoginAt", now.clone())]),
-        );
+        let mut operations = vec![set("lastLoginAt", now.clone())];
+        operations.extend(renewed.map(|hash| set(PASSWORD_HASH, hash)));
+        let mut seen = Write::new(account::COLLECTION, account.id(), Operation::Update(operations));
         seen.guard = Some(account.unchanged());
         let writes = vec![seen, new.write()];
         Ok((id, writes, token))

@@ -1,11 +1,13 @@
-//! Password hashing with argon2id behind a gate.
+//! Password hashing with argon2id behind a gate. Hashes that another shop made with bcrypt are understood too, until
+//! their owners log in.
 //!
 //! A hash takes about 22 ms of a core and 19 MiB, on purpose. So only a few run at once, a bounded number waits, and
 //! the rest is told to come back: a flood of logins must not take the processor from the shop.
 
 use std::sync::Arc;
 
-use argon2::{Argon2, PasswordHasher, PasswordVerifier, password_hash::phc::PasswordHash};
+use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier, password_hash::phc::PasswordHash};
+use bcrypt::HashParts;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     sync::{Semaphore, TryAcquireError},
@@ -17,6 +19,12 @@ pub const PASSWORD_MIN_CHARACTERS: usize = 12;
 
 /// Longest password, in bytes. Argon2 reads all of it, so there is an end.
 const MAX_BYTES: usize = 1024;
+
+/// The most that checking an imported hash may cost: 2^14 rounds of bcrypt are about a second.
+const BCRYPT_COST_MAX: u32 = 14;
+const ARGON2_MEMORY_MAX_KIB: u32 = 128 * 1024;
+const ARGON2_PASSES_MAX: u32 = 10;
+const ARGON2_LANES_MAX: u32 = 4;
 
 /// Why a password cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +51,30 @@ pub(super) fn check(password: &SecretString) -> Result<(), PasswordRejected> {
     } else {
         Ok(())
     }
+}
+
+/// Whether a hash from elsewhere can be checked, and does not cost too much.
+pub(super) fn is_known_hash(hash: &str) -> bool {
+    if is_bcrypt(hash) {
+        return hash.parse::<HashParts>().is_ok_and(|parts| parts.get_cost() <= BCRYPT_COST_MAX);
+    }
+    let Ok(parsed) = PasswordHash::new(hash) else { return false };
+    parsed.algorithm.as_str() == "argon2id"
+        && parsed.hash.is_some()
+        && Params::try_from(&parsed).is_ok_and(|params| {
+            params.m_cost() <= ARGON2_MEMORY_MAX_KIB
+                && params.t_cost() <= ARGON2_PASSES_MAX
+                && params.p_cost() <= ARGON2_LANES_MAX
+        })
+}
+
+/// Whether a hash is to be replaced when its password is known.
+pub(super) fn is_outdated(hash: &str) -> bool {
+    is_bcrypt(hash)
+}
+
+fn is_bcrypt(hash: &str) -> bool {
+    hash.starts_with("$2")
 }
 
 pub(super) struct Passwords {
@@ -74,6 +106,9 @@ impl Passwords {
     ) -> Result<bool, HashError> {
         self.run(move || match hash {
             _ if password.expose_secret().len() > MAX_BYTES => false,
+            Some(hash) if is_bcrypt(&hash) => {
+                bcrypt::verify(password.expose_secret(), &hash).unwrap_or_default()
+            }
             Some(hash) => {
                 Argon2::default().verify_password(password.expose_secret().as_bytes(), hash.as_str()).is_ok()
             }
@@ -152,6 +187,31 @@ mod tests {
         assert_eq!(running.await.unwrap(), Ok(true));
         assert_eq!(waiting.await.unwrap(), Ok(()));
         assert_eq!(passwords.verify(secret("x"), None).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn hashes_of_other_shops_verify() {
+        let passwords = Passwords::new(1, 1);
+        // Of `correct horse battery`, with 2^4 rounds.
+        let hash = bcrypt::hash("correct horse battery", 4).unwrap();
+        assert!(is_known_hash(&hash) && is_outdated(&hash));
+        assert!(passwords.verify(secret("correct horse battery"), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(secret("correct horse"), Some(hash.clone())).await.unwrap());
+        let own = passwords.hash(secret("correct horse battery")).await.unwrap();
+        assert!(is_known_hash(&own) && !is_outdated(&own));
+        for wrong in [
+            String::new(),
+            "plain text".to_owned(),
+            "5f4dcc3b5aa765d61d8327deb882cf99".to_owned(),
+            hash.replacen("$04$", "$31$", 1),
+            hash[..50].to_owned(),
+            own.replacen("m=19456", "m=4194304", 1),
+            own.replacen("t=2", "t=4000000", 1),
+            own.replacen("argon2id", "argon2i", 1),
+            own.rsplit_once('$').unwrap().0.to_owned(),
+        ] {
+            assert!(!is_known_hash(&wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -14,10 +14,10 @@ use crate::{
 use super::{
     AccountKind, Audience, Identity, LoginError, Origin, Principal,
     account::{self, Account, fold_email},
+    account_change::ended,
     guess::Guesses,
     one_time::{self, Purpose},
     password,
-    role_change::ended,
     session::{self, set},
 };
 
@@ -269,7 +269,7 @@ impl Identity {
     ) -> Result<Write, RecoveryError> {
         let hash = self.inner.passwords.hash(new).await;
         let hash = hash.map_err(|error| RecoveryError::Login(error.into()))?;
-        let mut operations = vec![set("passwordHash", hash), ended()];
+        let mut operations = vec![set(account::PASSWORD_HASH, hash), ended()];
         if verified {
             operations.push(set("emailVerified", true));
         }

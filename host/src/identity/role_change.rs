@@ -1,19 +1,14 @@
-//! Changing roles, and giving them to accounts.
+//! Changing roles.
 //!
 //! Nobody gives what they do not hold. Somebody always is a superadmin. A role that somebody has stays. Each of these
 //! depends on several documents, so whatever may break one of them renews the stamp of [`super::state`] in its commit.
 
-use store_model::{CommitRefused, FieldOperation, Operation, Refusal, Write};
+use store_model::{CommitRefused, Operation, Refusal, Write};
 
 use crate::store::{AnswerPlan, CommitError, ReadError, Transaction};
 
 use super::{
-    AccountError, AccountStatus, Identity, KnownPermission, Principal, Role, RoleContent, User,
-    account::{self, Account},
-    permission,
-    role::{self, SUPERADMIN},
-    session::set,
-    state,
+    AccountError, Editor, Identity, KnownPermission, Principal, Role, RoleContent, permission, role, state,
 };
 
 /// How often a change is tried anew when another one came between.
@@ -40,13 +35,6 @@ pub enum RoleError {
     Read(#[source] ReadError),
     #[error("the role cannot be stored")]
     Commit(#[source] CommitError),
-}
-
-/// What is to be changed of an account's rights.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AccountChange {
-    pub roles: Option<Vec<String>>,
-    pub status: Option<AccountStatus>,
 }
 
 impl Identity {
@@ -161,93 +149,11 @@ impl Identity {
         Err(RoleError::Commit(contended()))
     }
 
-    /// The writes that change an account's roles or status, to go into a commit with what else changes. When the
-    /// commit is refused because of a version, the change has to be prepared anew.
-    ///
-    /// # Errors
-    /// Why it cannot be changed so.
-    pub async fn account_change_prepare(
-        &self,
-        id: &str,
-        change: &AccountChange,
-        by: Option<&Principal>,
-    ) -> Result<Vec<Write>, AccountError> {
-        let store = &self.inner.store;
-        let places = [state::place(), (account::COLLECTION, id.to_owned())];
-        let found = store.document_get_each(&places).await.map_err(AccountError::Read)?;
-        let stamp = state::stamp(found[0].as_ref());
-        let account = found[1].as_ref().and_then(account::read).ok_or(AccountError::NotFound)?;
-        let mut operations = Vec::new();
-        let mut writes = Vec::new();
-        if let Some(roles) = &change.roles {
-            let added: Vec<String> =
-                roles.iter().filter(|role| !account.user().roles.contains(role)).cloned().collect();
-            if account.kind() == super::AccountKind::Customer && !roles.is_empty() {
-                return Err(AccountError::CustomerWithRoles);
-            }
-            writes.extend(self.roles_given(&added, by).await?);
-            let mut roles = roles.clone();
-            roles.sort();
-            roles.dedup();
-            operations.push(set("roles", roles));
-        }
-        if let Some(status) = change.status {
-            operations.push(set("status", status.as_str()));
-            if status == AccountStatus::Disabled {
-                // A session that was ended stays so when the account is enabled again.
-                operations.push(ended());
-            }
-        }
-        let expected = match self.stays_superadmin(&account, change) {
-            true => None,
-            false => {
-                let others = self.inner.accounts.role_is_held(SUPERADMIN, Some(id), true).await;
-                if !others.map_err(AccountError::Read)? {
-                    return Err(AccountError::LastSuperadmin);
-                }
-                Some(stamp)
-            }
-        };
-        let mut update = Write::new(account::COLLECTION, id, Operation::Update(operations));
-        update.expected_version = Some(account.user().version);
-        writes.insert(0, update);
-        writes.push(state::changed(expected));
-        Ok(writes)
-    }
-
-    /// Changes an account's roles or status.
-    ///
-    /// # Errors
-    /// Why it cannot be changed so.
-    pub async fn account_change(
-        &self,
-        id: &str,
-        change: &AccountChange,
-        by: Option<&Principal>,
-        transaction: &Transaction,
-    ) -> Result<User, AccountError> {
-        for _ in 0..ATTEMPTS {
-            let writes = self.account_change_prepare(id, change, by).await?;
-            match transaction.commit(&self.inner.store, writes, Vec::new(), None).await {
-                Ok(documents) => {
-                    let account = documents.first().and_then(Option::as_ref).and_then(account::read);
-                    return account.map(Account::into_user).ok_or(AccountError::Internal);
-                }
-                Err(CommitError::Refused(CommitRefused {
-                    reason: Refusal::Version { .. } | Refusal::NotFound,
-                    ..
-                })) => {}
-                Err(error) => return Err(AccountError::Store(error)),
-            }
-        }
-        Err(AccountError::Store(contended()))
-    }
-
     /// The writes that hold roles in place while they are given.
     pub(super) async fn roles_given(
         &self,
         roles: &[String],
-        by: Option<&Principal>,
+        by: Editor<'_>,
     ) -> Result<Vec<Write>, AccountError> {
         if let Some(role) = self.inner.roles.missing(roles).await.map_err(AccountError::Read)? {
             let ids = self.inner.roles.ids().await.map_err(AccountError::Read)?;
@@ -258,7 +164,7 @@ impl Identity {
         for id in roles {
             let role = self.role(id).await.map_err(AccountError::Read)?;
             let role = role.ok_or_else(|| AccountError::RoleNotHeld(id.clone()))?;
-            if by.is_some_and(|by| role.permissions.iter().any(|permission| !by.allows(permission))) {
+            if !role.permissions.iter().all(|permission| by.holds(permission)) {
                 return Err(AccountError::RoleNotHeld(id.clone()));
             }
             let mut check = Write::new(role::COLLECTION, id, Operation::Check);
@@ -268,20 +174,6 @@ impl Identity {
         }
         Ok(checks)
     }
-
-    /// Whether a change leaves an active superadmin one, or is about somebody else.
-    fn stays_superadmin(&self, account: &Account, change: &AccountChange) -> bool {
-        let has = |roles: &[String]| roles.iter().any(|role| role == SUPERADMIN);
-        let was = account.is_active() && has(&account.user().roles);
-        let roles = change.roles.as_ref().unwrap_or(&account.user().roles);
-        let active = change.status.map_or(account.is_active(), |status| status == AccountStatus::Active);
-        !was || (active && has(roles))
-    }
-}
-
-/// Ends every session of the account that it is applied to.
-pub(super) fn ended() -> FieldOperation {
-    FieldOperation::Increment { path: "epoch".to_owned(), by: 1 }
 }
 
 /// Permissions that are there already may stay, whoever edits the rest.

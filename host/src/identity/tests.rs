@@ -45,7 +45,7 @@ impl Shop {
             kind: AccountKind::Admin,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         };
-        self.identity.account_create(new, secret(PASSWORD), None).await
+        self.identity.account_create(new, secret(PASSWORD)).await
     }
 
     async fn login_admin(&self, email: &str, password: SecretString) -> Result<Login, LoginError> {
@@ -137,7 +137,7 @@ async fn a_short_password_is_refused() {
         kind: AccountKind::Admin,
         roles: Vec::new(),
     };
-    let error = shop.identity.account_create(new, secret("short"), None).await.unwrap_err();
+    let error = shop.identity.account_create(new, secret("short")).await.unwrap_err();
     assert!(matches!(error, AccountError::Password(PasswordRejected::TooShort)));
 }
 
@@ -167,7 +167,7 @@ async fn a_customer_cannot_log_in_as_staff() {
         kind: AccountKind::Customer,
         roles: Vec::new(),
     };
-    shop.identity.account_create(new, secret(PASSWORD), None).await.unwrap();
+    shop.identity.account_create(new, secret(PASSWORD)).await.unwrap();
     let login = shop.login_admin("eve@example.com", secret(PASSWORD)).await;
     assert!(matches!(login, Err(LoginError::InvalidCredentials)));
 }

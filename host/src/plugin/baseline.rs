@@ -4,6 +4,7 @@
 
 /// Interface names without versions.
 pub(super) const OFFERED: &[&str] = &[
+    "wares:identity/identity",
     "wares:log/log",
     "wares:store/query",
     "wares:store/store",

@@ -14,6 +14,7 @@ wasmtime::component::bindgen!({
         world host {
             import wares:log/log@1.0.0;
             import wares:store/store@1.0.0;
+            import wares:identity/identity@1.0.0;
             export wares:lifecycle/lifecycle@1.0.0;
             export wares:http/handler@1.0.0;
         }

@@ -13,7 +13,7 @@ use super::{
     admission::{Breaker, Gate, KeyedQueue},
     bindings::exports::wares::http::handler as guest,
     component::Prepared,
-    descriptor::Route,
+    descriptor::{Route, SerializedBy},
     engine::PluginEngine,
     grants::Grants,
     imports::filter_to_guest,
@@ -24,6 +24,7 @@ use crate::{
     clock::Clock,
     codes,
     config::{LimitsConfig, PluginsConfig},
+    identity::Identity,
     store::{Answer, Store, Transaction},
 };
 
@@ -31,13 +32,14 @@ use crate::{
 pub struct PluginRuntime {
     pub(super) engine: PluginEngine,
     pub(super) store: Store,
+    identity: Identity,
     pub(super) clock: Clock,
     gate: Gate,
     queue: Arc<KeyedQueue>,
 }
 
 impl PluginRuntime {
-    pub fn new(config: &PluginsConfig, store: Store) -> wasmtime::Result<Self> {
+    pub fn new(config: &PluginsConfig, store: Store, identity: Identity) -> wasmtime::Result<Self> {
         // A tenth of the pool is left for describing candidates, and because a sharded pool can refuse shortly
         // before it is full.
         let permits = (config.instances as usize * 9 / 10).max(1);
@@ -45,6 +47,7 @@ impl PluginRuntime {
             engine: PluginEngine::new(config)?,
             clock: store.clock().clone(),
             store,
+            identity,
             gate: Gate::new(permits, Duration::from_millis(config.queue_timeout_ms), "the instance pool"),
             queue: Arc::default(),
         })
@@ -79,8 +82,8 @@ impl LoadedPlugin {
     }
 }
 
-/// A request for a handler, after the host's checks.
-#[derive(Debug, Clone)]
+/// A request for a handler, after the host's checks. Not `Debug`: it may hold a hash.
+#[derive(Clone)]
 pub struct HandlerRequest {
     pub params: Vec<(String, String)>,
     pub query: Vec<(String, String)>,
@@ -89,6 +92,8 @@ pub struct HandlerRequest {
     pub list: Option<ListRequest>,
     pub caller: Caller,
     pub if_match: Option<u64>,
+    /// The hash of the password that was in the body.
+    pub password_hash: Option<String>,
 }
 
 /// A list query, parsed and checked.
@@ -226,9 +231,12 @@ impl PluginRuntime {
             clock: &self.clock,
             reach: Reach::Granted(Box::new(Granted {
                 store: self.store.clone(),
+                identity: self.identity.clone(),
                 grants: plugin.grants.clone(),
                 statuses: route.responses.iter().map(|declared| declared.status).collect(),
                 caller: request.caller.clone(),
+                created: None,
+                password_hash: request.password_hash.clone(),
                 transaction: transaction.clone(),
             })),
         });
@@ -294,9 +302,11 @@ fn record(plugin: &LoadedPlugin, route: &Route, outcome: &'static str, duration:
 }
 
 fn serialization_key(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> Option<String> {
-    let param = route.serialized_by.as_ref()?;
-    let (_, value) = request.params.iter().find(|(name, _)| name == param)?;
-    Some(format!("{}/{}", plugin.id(), value))
+    let value = match route.serialized_by.as_ref()? {
+        SerializedBy::Param(param) => &request.params.iter().find(|(name, _)| name == param)?.1,
+        SerializedBy::Caller => request.caller.subject.as_ref()?,
+    };
+    Some(format!("{}/{value}", plugin.id()))
 }
 
 fn to_guest(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> guest::Request {
@@ -326,7 +336,7 @@ fn to_guest(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> g
             kind: request.caller.kind.as_str().to_owned(),
             subject: request.caller.subject.clone(),
             permissions: request.caller.permissions.clone(),
-            attrs: Vec::new(),
+            attrs: request.caller.groups.iter().map(|group| ("group".to_owned(), group.clone())).collect(),
         },
         if_match: request.if_match,
         config: plugin.config.clone(),

@@ -9,7 +9,7 @@ use super::{
     aot::AotCache,
     bindings::exports::wares::{http::handler, lifecycle::lifecycle},
     call::PluginRuntime,
-    descriptor::{Descriptor, DescriptorError},
+    descriptor::{Capability, Descriptor, DescriptorError},
     engine::PluginEngine,
     instance::{CallSetup, CallState, PluginName, Reach, finish, new_store},
     outcome::CallError,
@@ -122,6 +122,7 @@ pub async fn prepare(
         remedy: "this host runs endpoint plugins only so far",
     })?;
     let descriptor = describe(runtime, &pre, &lifecycle).await?;
+    check_asked(&runtime.engine, &component, &descriptor)?;
     Ok(Prepared { digest, size_bytes, descriptor, pre, lifecycle, handler })
 }
 
@@ -284,6 +285,26 @@ fn check_imports(engine: &PluginEngine, component: &Component) -> Result<(), Com
         return Err(ComponentError::Import { import: name.to_owned(), reason: reason.to_owned() });
     }
     Ok(())
+}
+
+/// What only some plugins are granted is asked for where it is imported.
+fn check_asked(
+    engine: &PluginEngine,
+    component: &Component,
+    descriptor: &Descriptor,
+) -> Result<(), ComponentError> {
+    let imported = component
+        .component_type()
+        .imports(&engine.engine)
+        .map(|(name, _)| name.to_owned())
+        .find(|name| name.starts_with("wares:identity/"));
+    match imported {
+        Some(import) if !descriptor.capabilities.contains(&Capability::Identity) => {
+            let reason = "and does not ask for the capability `identity`".to_owned();
+            Err(ComponentError::Import { import, reason })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Interfaces of ours are compatible within a major version; a newer minor may need functions that are not there.

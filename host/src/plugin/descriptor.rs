@@ -46,10 +46,12 @@ pub struct Route {
     pub errors: Vec<String>,
     pub list: Option<ListDeclaration>,
     pub cacheable: bool,
-    /// Calls with the same value of this path parameter queue.
-    pub serialized_by: Option<String>,
+    /// Calls about the same thing queue.
+    pub serialized_by: Option<SerializedBy>,
     /// A request without an `Idempotency-Key` is refused.
     pub idempotency_key_required: bool,
+    /// The body has a member `password`, which the host hashes and the guest never sees.
+    pub takes_password: bool,
 }
 
 impl Route {
@@ -144,11 +146,22 @@ pub struct Permission {
     pub description: String,
 }
 
+/// What tells the calls that queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SerializedBy {
+    /// The value of a path parameter.
+    Param(String),
+    /// The caller's account. The same queue as that of a parameter with the account's id.
+    Caller,
+}
+
 /// What a plugin asks for beyond its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Capability {
     /// Another plugin's collection. An optional one may be missing in the grants.
     Store { collection: String, rights: Vec<Right>, optional: bool },
+    /// Accounts.
+    Identity,
 }
 
 /// Why a descriptor is refused, in a sentence that says what to change.
@@ -278,16 +291,19 @@ fn route(guest: guest::Route) -> Checked<Route> {
     let mut unpaged = false;
     let mut serialized_by = None;
     let mut idempotency_key_required = false;
+    let mut takes_password = false;
     for (name, value) in guest.attrs {
         match (name.as_str(), value.as_str()) {
             ("cacheable", "true") => cacheable = true,
             ("list", "unpaged") if guest.list_query.is_some() => unpaged = true,
             ("serialized-by", param) if path_names.iter().any(|name| name == param) => {
-                serialized_by = Some(value);
+                serialized_by = Some(SerializedBy::Param(value));
             }
+            ("serialized-by", "caller") => serialized_by = Some(SerializedBy::Caller),
             ("idempotency-key", "required") if takes_idempotency_key(&guest.method) => {
                 idempotency_key_required = true;
             }
+            ("password", "true") if guest.request.is_some() => takes_password = true,
             _ => refuse!(
                 "operation `{operation}` has the attribute `{}` = `{}`, which this host does not know",
                 short(&name),
@@ -338,6 +354,7 @@ fn route(guest: guest::Route) -> Checked<Route> {
         cacheable,
         serialized_by,
         idempotency_key_required,
+        takes_password,
     })
 }
 
@@ -452,8 +469,14 @@ fn collection(guest: guest::Collection) -> Checked<CollectionSchema> {
 }
 
 fn capability(guest: guest::Capability) -> Checked<Capability> {
-    if guest.kind != "store" {
-        refuse!("it asks for `{}`, which this host does not offer yet", short(&guest.kind));
+    match guest.kind.as_str() {
+        "store" => {}
+        "identity" if guest.target.is_empty() && guest.rights.is_empty() => return Ok(Capability::Identity),
+        "identity" => refuse!("it asks for `identity` with a target or rights, which there are none of"),
+        other => refuse!("it asks for `{}`, which this host does not offer yet", short(other)),
+    }
+    if guest.target.starts_with('_') {
+        refuse!("it asks for the collection `{}`, which is the host's own", short(&guest.target));
     }
     let optional = guest.rights.iter().any(|right| right == "optional");
     let rights = guest

@@ -122,6 +122,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     add_baseline(&mut linker)?;
     wares::log::log::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     wares::store::store::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    wares::identity::identity::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

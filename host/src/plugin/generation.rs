@@ -10,6 +10,8 @@ use std::{
 use serde_json::{Map, Value};
 use store_model::{CollectionSchema, FieldKind};
 
+use crate::identity;
+
 use super::{
     call::LoadedPlugin,
     descriptor::{Location, Route},
@@ -195,9 +197,12 @@ fn route_entry(
     if let Some(list) = &route.list {
         // Every list can be asked for some of its resources.
         list_fields.insert("id".to_owned(), FieldKind::Text);
-        let collection = collections.get(&list.collection).ok_or_else(|| {
-            format!("it lists the collection `{}`, which no loaded plugin declares", list.collection)
-        })?;
+        let accounts = plugin.grants.may_identity().then(identity::accounts_schema);
+        let accounts = accounts.filter(|schema| schema.name == list.collection);
+        let collection =
+            accounts.as_ref().or_else(|| collections.get(&list.collection)).ok_or_else(|| {
+                format!("it lists the collection `{}`, which no loaded plugin declares", list.collection)
+            })?;
         for path in list.filters.iter().chain(&list.sorts) {
             let field = collection.field(path).ok_or_else(|| {
                 format!("the collection `{}` does not declare the field `{path}`", collection.name)

@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::descriptor::{Capability, Descriptor};
-use crate::config::LimitsConfig;
+use crate::{config::LimitsConfig, identity::collections};
 
 /// The file. A missing one is the same as an empty one.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -28,6 +28,8 @@ pub struct PluginEntry {
     pub enabled: bool,
     /// Collections of other plugins it may use, with `read` or `read` and `write`.
     pub store: BTreeMap<String, BTreeSet<Right>>,
+    /// Whether it may make and change accounts, within what their callers may.
+    pub identity: bool,
     /// Limits that differ from the defaults.
     pub limits: LimitsOverride,
     /// Its configuration, checked against its own schema.
@@ -39,6 +41,7 @@ impl Default for PluginEntry {
         Self {
             enabled: true,
             store: BTreeMap::new(),
+            identity: false,
             limits: LimitsOverride::default(),
             config: toml::Table::new(),
         }
@@ -124,6 +127,7 @@ impl PluginsFile {
 pub struct Grants {
     read: BTreeSet<String>,
     write: BTreeSet<String>,
+    identity: bool,
 }
 
 /// Something a plugin asks for and was not granted.
@@ -157,7 +161,22 @@ impl Grants {
         capability: &Capability,
         entry: &PluginEntry,
     ) -> Result<(), NotGranted> {
-        let Capability::Store { collection, rights, optional } = capability;
+        let (collection, rights, optional) = match capability {
+            Capability::Store { collection, rights, optional } => (collection, rights, optional),
+            Capability::Identity if entry.identity => {
+                self.identity = true;
+                self.read.insert(collections::ACCOUNTS.to_owned());
+                return Ok(());
+            }
+            Capability::Identity => {
+                return Err(NotGranted {
+                    wanted: "`identity`, the right to make and change accounts".to_owned(),
+                    remedy: format!(
+                        "to grant it, put `identity = true` under `[plugins.{plugin}]` in the plugins file"
+                    ),
+                });
+            }
+        };
         let granted = entry.store.get(collection);
         let whole = granted.is_some_and(|granted| rights.iter().all(|right| granted.contains(right)));
         if *optional && !whole {
@@ -190,6 +209,11 @@ impl Grants {
 
     pub fn may_read(&self, collection: &str) -> bool {
         self.read.contains(collection)
+    }
+
+    /// Whether it may make and change accounts.
+    pub fn may_identity(&self) -> bool {
+        self.identity
     }
 
     pub fn may_write(&self, collection: &str) -> bool {

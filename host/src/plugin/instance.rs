@@ -15,6 +15,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::LimitsConfig,
+    identity::Identity,
     store::{Store, Transaction},
 };
 
@@ -32,6 +33,8 @@ pub struct Caller {
     pub kind: CallerKind,
     pub subject: Option<String>,
     pub permissions: Vec<String>,
+    /// The groups that a customer is in.
+    pub groups: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +61,17 @@ impl CallerKind {
 
 impl Caller {
     pub fn anonymous() -> Self {
-        Self { kind: CallerKind::Anonymous, subject: None, permissions: Vec::new() }
+        Self { kind: CallerKind::Anonymous, subject: None, permissions: Vec::new(), groups: Vec::new() }
     }
 
     /// The host itself: may do everything.
     pub fn system() -> Self {
-        Self { kind: CallerKind::System, subject: None, permissions: vec!["*".to_owned()] }
+        Self {
+            kind: CallerKind::System,
+            subject: None,
+            permissions: vec!["*".to_owned()],
+            groups: Vec::new(),
+        }
     }
 }
 
@@ -77,10 +85,15 @@ pub(super) enum Reach {
 
 pub(super) struct Granted {
     pub(super) store: Store,
+    pub(super) identity: Identity,
     pub(super) grants: Arc<Grants>,
     /// The statuses that the route declares, for answers that go with a commit.
     pub(super) statuses: Vec<u16>,
     pub(super) caller: Caller,
+    /// The account that the call has prepared: what goes with it in one commit is its own.
+    pub(super) created: Option<String>,
+    /// The hash of the password that the request came with.
+    pub(super) password_hash: Option<String>,
     /// Collects what belongs to the request's commits: idempotency record, audit entry, answer.
     pub(super) transaction: Transaction,
 }

@@ -75,6 +75,8 @@ struct State {
     conflicted: bool,
     superseded: bool,
     last: Option<InFlight>,
+    /// Writes of the host's own that the next commit takes along.
+    joining: Vec<Write>,
     /// What the last commit that went through answers, when it carried an answer.
     answered: Option<Answer>,
 }
@@ -106,7 +108,7 @@ impl Transaction {
     /// Commits the plugin's writes together with what belongs to them.
     ///
     /// # Errors
-    /// Those of [`Store::commit`]; a refusal names the plugin's own write.
+    /// Those of [`Store::commit`]; a refusal names the plugin's own write, or the position after the last of them.
     pub async fn commit(
         &self,
         store: &Store,
@@ -115,6 +117,9 @@ impl Transaction {
         answer: Option<AnswerPlan>,
     ) -> Result<Vec<Option<Document>>, CommitError> {
         let own = writes.len();
+        let mut writes = writes;
+        writes.append(&mut self.state().joining);
+        let asked = writes.len();
         let writes = self.complete_writes(store, writes, &events, answer.as_ref());
         let (sender, mut result) = watch::channel(None);
         self.state().last = Some(InFlight { result: result.clone(), answer: answer.clone() });
@@ -125,7 +130,7 @@ impl Transaction {
             sender.send_replace(Some(Arc::new(outcome)));
         });
         let outcome = wait(&mut result).await;
-        self.conclude(own, &outcome, answer.as_ref());
+        self.conclude(asked, &outcome, answer.as_ref());
         match outcome.as_ref() {
             Ok(documents) => Ok(documents.iter().take(own).cloned().collect()),
             Err(CommitError::Refused(refused)) if refused.write >= own => {
@@ -133,6 +138,12 @@ impl Transaction {
             }
             Err(error) => Err(error.again()),
         }
+    }
+
+    /// Lets writes of the host's own go with the next commit: all of both or nothing. Whatever becomes of that commit,
+    /// the one after it does not have them.
+    pub fn join(&self, writes: Vec<Write>) {
+        self.state().joining.extend(writes);
     }
 
     /// Waits for a commit that is still under way and answers what the request's last commit answers.
@@ -151,6 +162,7 @@ impl Transaction {
         state.conflicted = false;
         state.last = None;
         state.answered = None;
+        state.joining.clear();
     }
 
     /// Stores the answer of a request whose commits carried none, so that a repeat gets it.
@@ -181,7 +193,9 @@ impl Transaction {
 
     /// Remembers what a commit's result means for the request. A commit that is refused takes nothing back: the answer
     /// of the one before it is stored and counts.
-    fn conclude(&self, own: usize, outcome: &CommitResult, answer: Option<&AnswerPlan>) {
+    ///
+    /// `asked` are the writes of the request itself, before those that record it.
+    fn conclude(&self, asked: usize, outcome: &CommitResult, answer: Option<&AnswerPlan>) {
         let mut state = self.state();
         match outcome.as_ref() {
             Ok(documents) => {
@@ -195,10 +209,10 @@ impl Transaction {
                 }
             }
             Err(CommitError::Refused(refused)) => match refused.reason {
-                Refusal::Version { .. } | Refusal::Guard if refused.write < own => state.conflicted = true,
+                Refusal::Version { .. } | Refusal::Guard if refused.write < asked => state.conflicted = true,
                 // Another request with the same key was first.
                 Refusal::AlreadyExists | Refusal::Version { .. } | Refusal::NotFound
-                    if own != usize::MAX && refused.write >= own =>
+                    if asked != usize::MAX && refused.write >= asked =>
                 {
                     state.superseded = true;
                 }

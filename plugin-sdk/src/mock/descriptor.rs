@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::accounts;
 use crate::{
-    Plugin,
+    Capability, Plugin,
     export::describe_routes,
     router::{BodyDescription, RouteDescription},
 };
@@ -90,10 +91,10 @@ fn words(route: &RouteDescription, fault: &mut impl FnMut(String)) {
 
 fn fields<P: Plugin>(route: &RouteDescription, fault: &mut impl FnMut(String)) {
     let Some(list) = &route.list else { return };
+    let accounts = P::capabilities().contains(&Capability::identity()).then(accounts::schema);
     let collections = P::collections();
-    let Some(schema) =
-        collections.iter().map(crate::Collection::schema).find(|it| it.name == list.collection)
-    else {
+    let mut schemas = collections.iter().map(crate::Collection::schema).chain(accounts);
+    let Some(schema) = schemas.find(|it| it.name == list.collection) else {
         return fault(format!("the list's collection `{}` is not declared", list.collection));
     };
     for path in list.filters.iter().filter(|path| schema.field(path).is_none()) {

@@ -43,7 +43,7 @@ fn with_query(request: Request, query: &[(&str, &str)]) -> Request {
 
 fn staff(request: Request) -> Request {
     let permissions = vec!["categories:write".to_owned()];
-    Request { caller: Caller { kind: "admin".to_owned(), subject: None, permissions }, ..request }
+    Request { caller: Caller { kind: "admin".to_owned(), permissions, ..Caller::default() }, ..request }
 }
 
 fn call(host: &MockHost, request: Request) -> Result<RecordedAnswer, Problem> {

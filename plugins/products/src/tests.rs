@@ -50,7 +50,7 @@ fn on(operation: &str, id: &str, body: Option<Value>) -> Request {
 
 fn staff(request: Request) -> Request {
     let permissions = vec!["products:read".to_owned(), "products:write".to_owned()];
-    Request { caller: Caller { kind: "admin".to_owned(), subject: None, permissions }, ..request }
+    Request { caller: Caller { kind: "admin".to_owned(), permissions, ..Caller::default() }, ..request }
 }
 
 fn create(host: &MockHost, body: Value) -> Result<RecordedAnswer, Problem> {

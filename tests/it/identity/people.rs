@@ -4,16 +4,19 @@ use host::identity::{AccountKind, NewAccount, User};
 use hyper::Method;
 use platform_tests::{
     client::{Answer, Client},
-    host::{ADMIN_PASSWORD, TestHost, TestHostBuilder},
+    host::{ADMIN_PASSWORD, SHOP_GRANTS, TestHost, TestHostBuilder},
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 pub(super) const PASSWORD: &str = ADMIN_PASSWORD;
 
-/// A host without plugins, which identity does not need, and without quotas, which have tests of their own.
-fn builder() -> TestHostBuilder {
-    TestHostBuilder::empty().configure(|config| config.rate_limits.auth_per_minute = 0)
+/// A host with the one plugin that is about people, and without quotas, which have tests of their own.
+pub(super) fn builder() -> TestHostBuilder {
+    TestHostBuilder::empty()
+        .plugin("users")
+        .grants(SHOP_GRANTS)
+        .configure(|config| config.rate_limits.auth_per_minute = 0)
 }
 
 pub(super) async fn host() -> TestHost {
@@ -31,7 +34,7 @@ pub(super) async fn account(host: &TestHost, kind: AccountKind, email: &str, rol
         kind,
         roles: roles.iter().map(|&role| role.to_owned()).collect(),
     };
-    host.app.identity().account_create(new, SecretString::from(PASSWORD), None).await.unwrap()
+    host.app.identity().account_create(new, SecretString::from(PASSWORD)).await.unwrap()
 }
 
 pub(super) async fn login(host: &TestHost, flow: &str, email: &str, password: &str) -> Answer {

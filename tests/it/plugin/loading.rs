@@ -4,7 +4,9 @@ use std::{fs::File, sync::Arc};
 
 use host::{
     clock::Clock,
-    config::PluginsConfig,
+    config::{AuthConfig, PluginsConfig},
+    identity::Identity,
+    mail::Mailer,
     plugin::{ComponentError, PluginRuntime, host_collections, prepare},
     store::{Store, StoreConfig},
 };
@@ -14,6 +16,7 @@ use platform_tests::{
     random, sizes,
 };
 use proptest::prelude::Rng as _;
+use secrecy::SecretString;
 
 /// A version that serves, and files that try to take its place.
 #[tokio::test(flavor = "multi_thread")]
@@ -72,8 +75,11 @@ impl Preparing {
         let (clock, _) = Clock::manual(START_MS);
         let store = Store::open(StoreConfig::embedded(data.path()), clock).await.unwrap();
         store.collections_declare_host(host_collections()).await.unwrap();
+        let secret = SecretString::from("a secret of the tests, long enough to sign with");
+        let auth = AuthConfig { jwt_secret: Some(secret), ..AuthConfig::default() };
+        let identity = Identity::open(store.clone(), &auth, Mailer::off()).await.unwrap();
         let config = PluginsConfig { compile_timeout_ms: 20_000, ..PluginsConfig::default() };
-        Self { runtime: PluginRuntime::new(&config, store).unwrap(), config, _data: data }
+        Self { runtime: PluginRuntime::new(&config, store, identity).unwrap(), config, _data: data }
     }
 
     async fn prepare(&self, bytes: &[u8]) -> Result<(), ComponentError> {

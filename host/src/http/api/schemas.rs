@@ -20,8 +20,12 @@ pub(crate) struct Account {
     #[schema(value_type = String, pattern = "^(active|disabled)$")]
     status: AccountStatus,
     roles: Vec<String>,
+    /// What the shop sorts its customers into.
+    groups: Vec<String>,
     /// Whether somebody who reads mail at the address said so.
     email_verified: bool,
+    phone: Option<String>,
+    accepts_marketing: bool,
     #[schema(read_only)]
     version: u64,
     #[schema(read_only, format = DateTime)]
@@ -35,8 +39,11 @@ pub(crate) struct Account {
 
 impl From<User> for Account {
     fn from(user: User) -> Self {
-        let User { id, kind, email, name, status, roles, email_verified, version, .. } = user;
+        let User { id, kind, email, name, status, roles, groups, email_verified, phone, version, .. } = user;
         Self {
+            groups,
+            phone,
+            accepts_marketing: user.accepts_marketing,
             id,
             kind,
             email,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use axum::http::header;
 
 use super::ApiError;
-use crate::identity::{AccountError, ApiKeyError, AuthError, LoginError, RecoveryError, RoleError};
+use crate::{
+    identity::{AccountError, ApiKeyError, AuthError, LoginError, RecoveryError, RoleError},
+    text::sentence,
+};
 
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
@@ -42,11 +45,7 @@ impl From<RecoveryError> for ApiError {
     fn from(error: RecoveryError) -> Self {
         match error {
             RecoveryError::Password(rejected) => Self::new("validation_failed", "The request is not valid.")
-                .field(
-                    "/newPassword",
-                    "validation_failed",
-                    format!("{}.", uppercase_first(&rejected.to_string())),
-                ),
+                .field("/newPassword", "validation_failed", sentence(&rejected.to_string())),
             RecoveryError::Invalid => Self::new("token_invalid", "The token is not valid."),
             RecoveryError::Expired => Self::new("token_expired", "The token has expired."),
             RecoveryError::Login(error) => error.into(),
@@ -90,31 +89,16 @@ impl From<ApiKeyError> for ApiError {
 
 impl From<AccountError> for ApiError {
     fn from(error: AccountError) -> Self {
-        let message = error.to_string();
-        let invalid = |pointer: &str| {
-            Self::new("validation_failed", "The request is not valid.").field(
-                pointer,
-                "validation_failed",
-                format!("{}.", uppercase_first(&message)),
-            )
-        };
+        let message = sentence(&error.to_string());
+        let (code, member) = (error.code(), error.member());
         match error {
-            AccountError::NotFound => Self::not_found(),
-            AccountError::InvalidEmail(_) => invalid("/email"),
-            AccountError::EmailTaken(_) => {
-                Self::new("already_exists", "An account with this e-mail address exists already.")
-            }
-            AccountError::NameTooLong(_) => invalid("/name"),
-            AccountError::UnknownRole { .. } | AccountError::CustomerWithRoles => invalid("/roles"),
-            AccountError::RoleNotHeld(_) => {
-                Self::new("forbidden", "A role allows what the caller may not do.")
-            }
-            AccountError::LastSuperadmin => Self::new("conflict", "The last superadmin stays one."),
-            AccountError::Password(_) => invalid("/password"),
-            AccountError::Busy => Self::new("rate_limited", "Too many passwords at once.").retry_after(1),
             AccountError::Read(error) => error.into(),
             AccountError::Store(error) => error.into(),
-            AccountError::Internal => internal(),
+            AccountError::Busy => Self::new(code, message).retry_after(1),
+            _ => match member {
+                Some(member) => Self::new(code, message.clone()).field(&format!("/{member}"), code, message),
+                None => Self::new(code, message),
+            },
         }
     }
 }
@@ -150,9 +134,4 @@ fn not_held(position: usize) -> ApiError {
         "forbidden",
         "The caller does not hold this permission.",
     )
-}
-
-fn uppercase_first(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

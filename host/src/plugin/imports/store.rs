@@ -3,9 +3,10 @@
 mod convert;
 mod filter;
 
+use serde_json::{Map, Value};
 use store_model::{
-    Aggregate, Direction, Facet, FacetCount, Facets, FieldOperation, GroupKey, Measure, Operation, Query,
-    Scalar, Scope, SortKey, Write,
+    Aggregate, Direction, Document, Facet, FacetCount, Facets, FieldOperation, GroupKey, Measure, Operation,
+    Query, Scalar, Scope, SortKey, Write, is_hidden,
 };
 
 use self::{
@@ -13,6 +14,7 @@ use self::{
     filter::from_guest,
 };
 use crate::{
+    identity::collections,
     plugin::{
         bindings::wares::store::{
             query,
@@ -56,6 +58,8 @@ impl Host for CallState {
             Ok(documents) => documents,
             Err(error) => return Ok(Err(read_error(error))),
         };
+        let documents: Vec<_> =
+            documents.into_iter().map(|document| document.map(|it| visible(&collection, it))).collect();
         self.budget.spend_bytes(documents.iter().flatten().map(document_bytes).sum())?;
         Ok(Ok(documents.into_iter().map(|document| document.map(to_guest)).collect()))
     }
@@ -92,9 +96,10 @@ impl Host for CallState {
             Ok(page) => page,
             Err(error) => return Ok(Err(read_error(error))),
         };
-        self.budget.spend_bytes(page.documents.iter().map(document_bytes).sum())?;
+        let documents: Vec<_> = page.documents.into_iter().map(|it| visible(&collection, it)).collect();
+        self.budget.spend_bytes(documents.iter().map(document_bytes).sum())?;
         Ok(Ok(store::Page {
-            documents: page.documents.into_iter().map(to_guest).collect(),
+            documents: documents.into_iter().map(to_guest).collect(),
             next: page.next,
             total: page.total,
         }))
@@ -125,7 +130,7 @@ impl Host for CallState {
         });
         self.budget.spend(paths.sum())?;
         let granted = self.granted()?;
-        if !granted.grants.may_read(&collection) {
+        if is_host(&collection) || !granted.grants.may_read(&collection) {
             return Ok(Err(self.deny("read", &collection)));
         }
         let filter = match from_guest(wanted.filter) {
@@ -184,7 +189,7 @@ impl Host for CallState {
         self.budget
             .spend(text.as_ref().map_or(0, String::len) + facets.iter().map(facet_bytes).sum::<usize>())?;
         let granted = self.granted()?;
-        if !granted.grants.may_read(&collection) {
+        if is_host(&collection) || !granted.grants.may_read(&collection) {
             return Ok(Err(self.deny("read", &collection)));
         }
         let filter = match from_guest(filter) {
@@ -230,8 +235,14 @@ impl Host for CallState {
             Err(Prepare::Stop(stop)) => return Err(stop.into()),
         };
         let (transaction, store) = (granted.transaction.clone(), granted.store.clone());
+        let collections: Vec<String> = writes.iter().map(|write| write.collection.clone()).collect();
         match transaction.commit(&store, writes, events, answer).await {
             Ok(documents) => {
+                let documents: Vec<_> = documents
+                    .into_iter()
+                    .zip(&collections)
+                    .map(|(document, collection)| document.map(|it| visible(collection, it)))
+                    .collect();
                 self.budget.spend_bytes(documents.iter().flatten().map(document_bytes).sum())?;
                 Ok(Ok(documents.into_iter().map(|document| document.map(to_guest)).collect()))
             }
@@ -266,12 +277,12 @@ impl CallState {
     }
 
     /// What the call was granted; ends a guest that reaches for the store where nothing is granted.
-    fn granted(&mut self) -> wasmtime::Result<&mut Granted> {
+    pub(super) fn granted(&mut self) -> wasmtime::Result<&mut Granted> {
         match &mut self.reach {
             Reach::Granted(granted) => Ok(granted),
             Reach::Nothing => Err(Stop::new(
                 Failure::Denied,
-                "it used the store while describing itself, where it has no capabilities",
+                "it used the host while describing itself, where it has no capabilities",
             )
             .into()),
         }
@@ -284,11 +295,31 @@ impl Granted {
         if self.caller.kind != CallerKind::Customer && self.caller.kind != CallerKind::Anonymous {
             return None;
         }
-        let path = self.store.collection(collection)?.owner.clone()?;
+        let path = match collection {
+            // An account is its own.
+            collections::ACCOUNTS => "id".to_owned(),
+            _ => self.store.collection(collection)?.owner.clone()?,
+        };
         // Nobody's documents are owned by null: an anonymous caller owns nothing.
-        let owner = Scalar::Text(self.caller.subject.clone().unwrap_or_default());
+        let owner = self.created.as_ref().or(self.caller.subject.as_ref());
+        let owner = Scalar::Text(owner.cloned().unwrap_or_default());
         Some(Scope { path, owner })
     }
+}
+
+/// Whether a collection is the host's own.
+fn is_host(collection: &str) -> bool {
+    collection.starts_with('_')
+}
+
+/// The document without what the host keeps to itself.
+fn visible(collection: &str, document: Document) -> Document {
+    if !is_host(collection) {
+        return document;
+    }
+    let members: Map<String, Value> = serde_json::from_str(&document.json).unwrap_or_default();
+    let members: Map<String, Value> = members.into_iter().filter(|(name, _)| !is_hidden(name)).collect();
+    Document { json: Value::Object(members).to_string(), ..document }
 }
 
 enum Prepare {

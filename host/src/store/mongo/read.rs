@@ -24,7 +24,7 @@ use super::{
     bson::{body_to_json, body_to_map},
     commit::PATIENCE,
     fault::Fault,
-    filter::query as to_query,
+    filter::{all, query as to_query},
     page::{count_pipeline, page_pipelines, rest},
     table::Table,
 };
@@ -47,7 +47,7 @@ impl Mongo {
         scope: Option<&Scope>,
     ) -> Result<Vec<Option<Document>>, ReadError> {
         let table = self.table(collection).await?;
-        let mut query = match scope {
+        let scoped = match scope {
             Some(scope) => {
                 check_scope(&table.schema, scope)?;
                 to_query(&table, &Filter::all(), Some(scope), None)
@@ -55,14 +55,15 @@ impl Mongo {
             None => BsonDocument::new(),
         };
         if let [id] = ids {
-            query.insert("_id", id);
+            // Not into one document: the scope may be about the id, too.
+            let query = all(vec![doc! { "_id": id }, scoped]);
             let records = self.majority.collection::<RawDocumentBuf>(&table.schema.name);
             let found = records.find_one(query).projection(doc! { "doc": 1, "_id": 0 }).max_time(PATIENCE);
             let found = timeout(PATIENCE, async { found.await }).await.map_err(|_| Fault::Late)?;
             let found = found.map_err(Fault::from)?;
             return Ok(vec![found.map(|record| document(&record)).transpose()?]);
         }
-        query.insert("_id", doc! { "$in": ids });
+        let query = all(vec![doc! { "_id": { "$in": ids } }, scoped]);
         let records = self.records(&table);
         in_time(async {
             loop {

@@ -9,7 +9,12 @@ use store_model::{Filter, Query, QueryError, Refusal, Scalar, Scope};
 
 use super::{THINGS, fill, ids, open, stored};
 
-laws!(reads_see_the_owners_documents_only, writes_reach_the_owners_documents_only, nobody_owns_nothing);
+laws!(
+    reads_see_the_owners_documents_only,
+    writes_reach_the_owners_documents_only,
+    nobody_owns_nothing,
+    a_document_can_be_its_own,
+);
 
 async fn reads_see_the_owners_documents_only<B: SuiteBackend>(backend: &B) {
     let store = open(backend).await;
@@ -59,4 +64,18 @@ async fn nobody_owns_nothing<B: SuiteBackend>(backend: &B) {
     let mut write = delete(THINGS, "a");
     write.scope = Some(nobody);
     assert!(matches!(store.commit(vec![write]).await.unwrap_err().reason, Refusal::Invalid { .. }));
+}
+
+async fn a_document_can_be_its_own<B: SuiteBackend>(backend: &B) {
+    let store = open(backend).await;
+    fill(&store, &[("a", json!({})), ("b", json!({}))]).await;
+    let own = scope("id", "a");
+    for (asked, seen) in [(&["a"][..], &[true][..]), (&["b"], &[false]), (&["b", "a"], &[false, true])] {
+        let documents = store.get_many(THINGS, asked, Some(&own)).await.unwrap();
+        let found: Vec<bool> = documents.iter().map(Option::is_some).collect();
+        assert_eq!(found, seen, "{asked:?}");
+    }
+    let query = Query { filter: Filter::eq("id", "b"), scope: Some(own.clone()), ..Query::default() };
+    assert_eq!(ids(&store, &query).await, Vec::<String>::new());
+    assert_eq!(store.count(THINGS, &Filter::all(), Some(&own)).await, Ok(1));
 }

@@ -1,0 +1,86 @@
+//! Mass assignment: what a body may not set, for every operation of the served document.
+
+use platform_tests::{host::TestHost, shop::writes_nothing};
+use serde_json::{Value, json};
+
+use super::matrix::{World, operations, shop};
+
+on_each_backend!(
+    shop().start(), shop().on_mongodb().start();
+    no_operation_takes_a_member_that_it_does_not_know,
+    no_operation_takes_a_read_only_member,
+);
+
+/// Whoever may call the most of it.
+fn caller(path: &str) -> &'static str {
+    if path.starts_with("/users/me") { "customer" } else { "superadmin" }
+}
+
+async fn no_operation_takes_a_member_that_it_does_not_know(host: TestHost) {
+    let document = host.anonymous().get("//openapi.json").await.expect(200);
+    let world = World::new(host).await;
+    let mut tried = 0;
+    for operation in operations(&document) {
+        let Some((_, example)) = operation.body() else { continue };
+        let client = world.client(caller(operation.path)).await;
+        for member in ["isAdmin", "_owner", "__proto__", "constructor"] {
+            let mut body = example.clone();
+            body[member] = json!(true);
+            let answer = operation.call(&world, &client, Some(&body), None);
+            let pointer = format!("/{member}");
+            writes_nothing(&world.host, answer).await.expect_error_at(
+                422,
+                "unknown_field",
+                &pointer,
+                "unknown_field",
+            );
+        }
+        tried += 1;
+    }
+    assert!(tried >= 25, "{tried} operations have a body");
+}
+
+/// The members that a schema marks read-only.
+fn read_only(document: &Value, schema: &Value) -> Vec<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return read_only(document, document.pointer(&reference[1..]).unwrap());
+    }
+    let members = schema["properties"].as_object();
+    members
+        .into_iter()
+        .flatten()
+        .filter(|(_, member)| member["readOnly"] == true)
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+async fn no_operation_takes_a_read_only_member(host: TestHost) {
+    let document = host.anonymous().get("//openapi.json").await.expect(200);
+    let world = World::new(host).await;
+    let (mut tried, mut done) = (0, 0);
+    for operation in operations(&document) {
+        let Some((schema, example)) = operation.body() else { continue };
+        let members = read_only(&document, schema);
+        let client = world.client(caller(operation.path)).await;
+        for member in &members {
+            for value in [json!("set from outside"), json!(424_242), Value::Null] {
+                let mut body = example.clone();
+                body[member] = value.clone();
+                let answer = operation.call(&world, &client, Some(&body), None).await;
+                let what =
+                    format!("{} {} with {member}: {}", operation.method, operation.path, answer.text());
+                let shown = answer.json();
+                let blamed = shown["errors"].as_array().is_some_and(|errors| {
+                    errors.iter().any(|error| error["pointer"] == format!("/{member}"))
+                });
+                assert!(!blamed, "{what}");
+                if answer.status.is_success() {
+                    assert!(value.is_null() || shown[member] != value, "{what}");
+                    done += 1;
+                }
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 100 && done >= 40, "{done} of {tried} bodies were taken");
+}
