@@ -68,6 +68,7 @@ async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCod
         Command::Import(ImportCommand::Categories(arguments)) => {
             import::categories::<A>(arguments, output).await
         }
+        Command::Import(ImportCommand::Users(arguments)) => import::users::<A>(arguments, output).await,
         Command::Export(ExportCommand::Products(arguments)) => export::products::<A>(arguments, output).await,
         Command::Export(ExportCommand::Categories(arguments)) => {
             export::categories::<A>(arguments, output).await

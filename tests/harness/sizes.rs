@@ -54,6 +54,9 @@ pub const SILENT_CLIENTS: Size = Size { usual: 200, extended: 4_000 };
 /// Requests that schemathesis makes up for each operation, besides those that it derives from the document.
 pub const SCHEMATHESIS_EXAMPLES: Size = Size { usual: 5, extended: 200 };
 
+/// People who register.
+pub const PEOPLE: Size = Size { usual: 8, extended: 208 };
+
 pub fn is_extended() -> bool {
     std::env::var("WARES_TEST_EXTENDED").is_ok_and(|value| value == "1")
 }

@@ -5,5 +5,6 @@
 //! Node.js 20, Python 3.11, Java 11 and, the first time, the network.
 
 mod generators;
+mod people;
 mod published;
 mod schemathesis;

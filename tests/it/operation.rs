@@ -6,6 +6,7 @@ mod disk;
 mod import;
 mod kill;
 mod migrate;
+mod people;
 mod reload_kill;
 mod restore;
 mod serve;

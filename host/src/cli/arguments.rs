@@ -31,7 +31,7 @@ pub(super) enum Command {
     User(UserCommand),
     /// Fill the shop with the sample catalogue, or with one from a file; what exists already is left alone
     Seed(SeedArguments),
-    /// Import products or categories from a file; a broken row is told and skipped, a killed import goes on
+    /// Import products, categories or users from a file; a broken row is told and skipped, a killed import goes on
     #[command(subcommand)]
     Import(ImportCommand),
     /// Write products or categories to a file that can be imported
@@ -156,6 +156,8 @@ pub(super) enum ImportCommand {
     Products(ImportProductsArguments),
     /// Import categories from NDJSON
     Categories(ImportCategoriesArguments),
+    /// Import customers and staff from NDJSON, with the hashes of their passwords
+    Users(ImportUsersArguments),
 }
 
 /// What every import can be told.
@@ -167,7 +169,7 @@ pub(super) struct ImportArguments {
     /// Check every row against the shop, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// What happens to what the shop has already, by its slug
+    /// What happens to what the shop has already, by its slug or e-mail address
     #[arg(long, value_enum, default_value = "update", value_name = "WHAT")]
     pub(super) existing: ExistingArgument,
     /// Write every error with its row to this file: CSV, or NDJSON if it is named so
@@ -197,6 +199,12 @@ pub(super) struct ImportProductsArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct ImportCategoriesArguments {
+    #[command(flatten)]
+    pub(super) import: ImportArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportUsersArguments {
     #[command(flatten)]
     pub(super) import: ImportArguments,
 }

@@ -9,7 +9,7 @@ use super::{
     Application, Failure, Output,
     arguments::{
         CategoryFromArgument, ExistingArgument, FormatArgument, ImportArguments, ImportCategoriesArguments,
-        ImportProductsArguments, StockArgument,
+        ImportProductsArguments, ImportUsersArguments, StockArgument,
     },
     progress::Progress,
     serve::start,
@@ -64,6 +64,15 @@ pub(super) async fn categories<A: Application>(
 ) -> Result<ExitCode, Failure> {
     let config = Config::load(&arguments.import.place.overrides())?.config;
     run::<A>(config, &options(&arguments.import), &arguments.import, output).await
+}
+
+pub(super) async fn users<A: Application>(
+    arguments: ImportUsersArguments,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let config = Config::load(&arguments.import.place.overrides())?.config;
+    let options = Options { kind: Kind::Users, ..options(&arguments.import) };
+    run::<A>(config, &options, &arguments.import, output).await
 }
 
 /// Those of an import of categories.
@@ -241,7 +250,7 @@ fn failure(error: &ImportError, options: &Options) -> Failure {
     let next_step = match error {
         ImportError::Api(_) | ImportError::Journal(_) => again(options),
         ImportError::Refused { .. } => {
-            "Check with `wares plugin list` that the products and categories plugins run, then run the same command again."
+            "Check with `wares plugin list` that the plugins of what is imported run, then run the same command again."
         }
         ImportError::Read(_) | ImportError::Format(_) => {
             "Correct the file; docs/IMPORT.md has its format. What came before was imported."
@@ -294,6 +303,7 @@ fn summary(report: &Report, kind: Kind) -> String {
     let noun = match kind {
         Kind::Products => "products",
         Kind::Categories => "categories",
+        Kind::Users => "users",
     };
     let Report { dry_run, created, updated, skipped, done_before, refused, .. } = report;
     let mut text = match dry_run {

@@ -100,9 +100,11 @@ impl Limits {
         tell: Option<&TellLater>,
     ) -> Result<(), ApiError> {
         let reads = method == Method::GET || method == Method::HEAD;
+        // Who registers learns whether an address is known, and costs a hash.
+        let registers = path == "/users" && account.is_none();
         let quotas = match reads {
             true => &self.read,
-            false if path.starts_with("/auth/") => &self.auth,
+            false if path.starts_with("/auth/") || registers => &self.auth,
             false => &self.write,
         };
         let Some(quotas) = quotas else { return Ok(()) };

@@ -109,6 +109,7 @@ async fn check(api: &impl SystemApi, kind: Kind) -> Result<(), ImportError> {
     let needed: &[Kind] = match kind {
         Kind::Products => &[Kind::Categories, Kind::Products],
         Kind::Categories => &[Kind::Categories],
+        Kind::Users => &[Kind::Users],
     };
     for kind in needed {
         let path = send::path(*kind);

@@ -17,6 +17,7 @@ use super::{
     shelves::Shelves,
     shopify, stock,
     trial::{self, Planned},
+    users,
 };
 use crate::seed::SystemApi;
 
@@ -127,6 +128,7 @@ pub(super) fn path(kind: Kind) -> &'static str {
     match kind {
         Kind::Products => "/products",
         Kind::Categories => "/categories",
+        Kind::Users => "/users",
     }
 }
 
@@ -167,10 +169,18 @@ async fn attempt<A: SystemApi>(
             outcome.untried += 1;
             continue;
         }
-        match operation(&mut draft, existing) {
+        let operation = match work.options.kind {
+            Kind::Users => users::operation(&draft, existing),
+            _ => operation(&mut draft, existing),
+        };
+        match operation {
             Ok(operation) => sending.push(Sending { draft, operation, creates: existing.is_none() || own }),
             Err(mistake) => outcome.refuse(vec![*mistake]),
         }
+    }
+    if work.options.dry_run && work.options.kind == Kind::Users {
+        sending.iter().for_each(|it| outcome.count(it.creates));
+        return Ok(Attempt::Settled);
     }
     if work.options.dry_run {
         return trial::attempt(work, sending, outcome).await;
@@ -181,6 +191,10 @@ async fn attempt<A: SystemApi>(
         journal.begin(&creating).map_err(ImportError::Journal)?;
         journal.finish(&settled).map_err(ImportError::Journal)?;
     }
+    if work.options.kind == Kind::Users {
+        let results = users::write(work.api, &sending).await?;
+        return written(work, sending, &results, outcome).await;
+    }
     write(work, sending, outcome).await
 }
 
@@ -189,13 +203,21 @@ async fn look_up<A: SystemApi>(
     work: &Work<'_, A>,
     drafts: &[Draft],
 ) -> Result<Result<HashMap<String, Value>, Refusal>, ImportError> {
-    let slugs: Vec<&str> = drafts.iter().map(|it| it.slug.as_str()).filter(|slug| is_slug(slug)).collect();
+    let kind = work.options.kind;
+    let slugs: Vec<&str> = drafts
+        .iter()
+        .map(|it| it.slug.as_str())
+        .filter(|slug| kind == Kind::Users || is_slug(slug))
+        .collect();
     if slugs.is_empty() {
         return Ok(Ok(HashMap::new()));
     }
     // Only a sheet is merged here; a line is merged by the API.
     let fields = if drafts.iter().any(|draft| draft.sheet.is_some()) { "" } else { "&fields=id,slug" };
-    let path = path(work.options.kind);
+    let path = path(kind);
+    if kind == Kind::Users {
+        return users::look_up(work.api, &slugs).await;
+    }
     let query = format!("{path}?limit=100&count=none{fields}&filter[slug][in]={}", slugs.join(","));
     match work.api.request("GET", &query, None).await? {
         (200, Value::Array(items)) => {

@@ -64,6 +64,24 @@ pub(crate) fn delete(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     })
 }
 
+/// The addresses that come with a registration.
+pub(crate) fn saved(ctx: &Context<'_>, addresses: Vec<AddressInput>) -> Result<Vec<SavedAddress>> {
+    let errors: Vec<_> = addresses
+        .iter()
+        .enumerate()
+        .flat_map(|(index, input)| input.address.check(&format!("/addresses/{index}")))
+        .collect();
+    if !errors.is_empty() {
+        return Err(Problem::validation(errors));
+    }
+    let ids = ctx.new_ids("adr", addresses.len())?;
+    Ok(ids
+        .into_iter()
+        .zip(addresses)
+        .map(|(id, AddressInput { address })| SavedAddress { id, address })
+        .collect())
+}
+
 /// Whose addresses these are.
 fn own(request: &Request) -> &str {
     request.caller.subject.as_deref().unwrap_or_default()

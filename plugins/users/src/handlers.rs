@@ -9,7 +9,7 @@ use plugin_sdk::{
 };
 
 use crate::{
-    PROFILES,
+    PROFILES, addresses,
     model::{AccountMembers, ExportedSession, Profile, Registration, User, UserExport, UserInput},
 };
 
@@ -37,8 +37,10 @@ pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         accepts_marketing: input.accepts_marketing,
         security: &input.security,
     };
+    let addresses = addresses::saved(ctx, input.addresses)?;
     let account = ctx.account_create(&members)?;
-    let profile = Profile { owner: account.id.clone(), metadata: input.metadata, ..Profile::default() };
+    let owner = account.id.clone();
+    let profile = Profile { owner, metadata: input.metadata, addresses, ..Profile::default() };
     let mut commit = ctx.commit();
     let written = commit.insert_with_id(PROFILES, &account.id, &profile);
     commit.event_with("user.created", written, &json!({"id": account.id, "kind": account.kind}));

@@ -90,7 +90,7 @@ pub struct Registration {
     pub email: String,
     /// At least 12 characters, at most 1024 bytes.
     #[serde(skip_serializing)]
-    #[schemars(extend("writeOnly" = true, "format" = "password"))]
+    #[schemars(length(min = 12, max = 1024), extend("writeOnly" = true, "format" = "password"))]
     pub password: String,
     #[schemars(length(min = 1, max = 200))]
     pub name: String,
@@ -104,6 +104,10 @@ pub struct Registration {
     #[serde(default)]
     #[schemars(extend("maxProperties" = 200))]
     pub metadata: Map<String, Value>,
+    /// To be saved with the account.
+    #[serde(default)]
+    #[schemars(length(max = ADDRESSES_MAX))]
+    pub addresses: Vec<AddressInput>,
     #[serde(flatten)]
     pub security: Security,
 }
@@ -162,11 +166,11 @@ pub struct Security {
     pub email_verified: Option<bool>,
     /// Ids of roles. Nobody gives one that allows what they may not do themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxItems" = 50))]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 64)))]
     pub roles: Option<Vec<String>>,
     /// Words such as `wholesale`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxItems" = 50))]
+    #[schemars(length(max = 50), inner(regex(pattern = r"^[A-Za-z0-9_-]{1,64}$")))]
     pub groups: Option<Vec<String>>,
 }
 

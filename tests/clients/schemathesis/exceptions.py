@@ -44,6 +44,28 @@ DOCUMENT = [
     r"^must be a text without NUL$",
 ]
 
+ADDRESS = [
+    # 249 codes are no schema.
+    r"^`.*` is no country of ISO 3166-1\.$",
+    # A text of spaces.
+    r"^It is empty\.$",
+]
+
+ACCOUNT = ADDRESS + [
+    # A pattern for addresses would refuse good ones or let bad ones in.
+    r"^`.*` is not an email address\.$",
+    # Lengths are of what is left without the spaces around it, and no pattern names all control characters.
+    r"^A name has at most ",
+    r"^A telephone number has at most ",
+    # The document is the same for everybody.
+    r"^The member `(kind|status|emailVerified|roles|groups)` is not for this caller to set\.$",
+    r"^An account stays of the kind that it was made\.$",
+    # Roles are data.
+    r"^There is no role `",
+    r"^A customer account cannot have roles\.$",
+    r"^The password is longer than ",
+]
+
 # Sentences that may refuse what fits the schema, by operation.
 RULES = {
     "createProduct": PRODUCT,
@@ -63,6 +85,13 @@ RULES = {
         # Reasons are words of the shop's own, but these two.
         r"^`(shipped|restocked)` is for movements that orders make\.$",
     ],
+    "createUser": ACCOUNT,
+    "replaceUser": ACCOUNT,
+    "updateUser": ACCOUNT,
+    "updateOwnUser": ACCOUNT,
+    "createOwnAddress": ADDRESS,
+    "replaceOwnAddress": ADDRESS,
+    "updateOwnAddress": ADDRESS,
     # Which permissions there are depends on the plugins.
     "createRole": [r"^There is no such permission\.$"],
     "replaceRole": [r"^There is no such permission\.$"],

@@ -167,7 +167,7 @@ async fn staff_make_and_change_whom_they_do_not_outrank(mut host: TestHost) {
         (json!({"roles": ["nothing"]}), "/roles"),
         (json!({"kind": "admin"}), "/kind"),
         (json!({"roles": [id(&role)]}), "/roles"),
-        (json!({"groups": ["two words"]}), "/groups"),
+        (json!({"groups": ["two words"]}), "/groups/0"),
         (json!({"email": "nowhere"}), "/email"),
         (json!({"phone": "\u{1b}[2J"}), "/phone"),
     ] {

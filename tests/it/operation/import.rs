@@ -12,7 +12,7 @@ use platform_tests::{
 use serde_json::{Value, json};
 
 /// Runs an import with `--json` and answers its report, the list of errors, and its exit code.
-fn import(place: &Place, arguments: &[&str]) -> (Value, Vec<Value>, Option<i32>) {
+pub(super) fn import(place: &Place, arguments: &[&str]) -> (Value, Vec<Value>, Option<i32>) {
     let list = place.path().join("errors.ndjson");
     let ended = place.run(&[&["--json", "import"], arguments, &["--errors", "errors.ndjson"]].concat());
     let report = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {ended:?}"));
@@ -31,7 +31,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Row, column or else pointer, and code.
-fn told(mistakes: &[Value]) -> Vec<(u64, &str, &str)> {
+pub(super) fn told(mistakes: &[Value]) -> Vec<(u64, &str, &str)> {
     fn one(it: &Value) -> (u64, &str, &str) {
         let place = it["column"].as_str().or(it["pointer"].as_str());
         (it["row"].as_u64().unwrap(), place.unwrap(), it["code"].as_str().unwrap())

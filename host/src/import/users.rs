@@ -1,0 +1,98 @@
+//! People: found by their address, and written one by one, since there is no bulk request for them.
+//!
+//! A person without a password, or a hash of one, gets one that nobody knows, and sets another by mail.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Map, Value, json};
+
+use super::{
+    ImportError, Mistake, Place,
+    answers::{Refusal, escaped},
+    send::Sending,
+};
+use crate::seed::SystemApi;
+
+/// People that are written side by side: a password without a hash costs a core's time.
+const PARALLEL: usize = 4;
+/// Members that a change of somebody who exists leaves alone.
+const ONLY_NEW: [&str; 4] = ["password", "passwordHash", "addresses", "kind"];
+
+/// The address that a line is about, as the shop keeps it.
+pub(super) fn address(body: &mut Map<String, Value>, place: Place) -> Result<String, Box<Mistake>> {
+    let email = body.get("email").and_then(Value::as_str).map(|email| email.trim().to_lowercase());
+    let Some(email) = email.filter(|email| !email.is_empty()) else {
+        let message = "There is no e-mail address.";
+        return Err(Box::new(Mistake::new(place, None, "validation_failed", message).at("/email", None)));
+    };
+    // Of the shop that the line came from.
+    for kept in ["id", "version", "createdAt", "updatedAt", "lastLoginAt"] {
+        body.shift_remove(kept);
+    }
+    if let Some(addresses) = body.get_mut("addresses").and_then(Value::as_array_mut) {
+        addresses.iter_mut().filter_map(Value::as_object_mut).for_each(|address| {
+            address.shift_remove("id");
+        });
+    }
+    body.insert("email".to_owned(), Value::String(email.clone()));
+    Ok(email)
+}
+
+/// Who of these is there, by address.
+pub(super) async fn look_up(
+    api: &impl SystemApi,
+    emails: &[&str],
+) -> Result<Result<HashMap<String, Value>, Refusal>, ImportError> {
+    let emails: Vec<String> = emails.iter().map(|email| escaped(email)).collect();
+    let query = format!("/users?limit=100&count=none&fields=id,email&filter[email][in]={}", emails.join(","));
+    match api.request("GET", &query, None).await? {
+        (200, Value::Array(items)) => {
+            let by_email = |item: Value| Some((item["email"].as_str()?.to_owned(), item));
+            Ok(Ok(items.into_iter().filter_map(by_email).collect()))
+        }
+        (404, problem) => Err(Refusal::of(404, &problem).ends("GET /users")),
+        (status, problem) => Ok(Err(Refusal::of(status, &problem))),
+    }
+}
+
+/// What is asked of the API.
+pub(super) fn operation(draft: &super::Draft, existing: Option<&Value>) -> Result<Value, Box<Mistake>> {
+    let mut data = draft.body.clone();
+    match existing {
+        Some(current) => {
+            data.retain(|name, _| !ONLY_NEW.contains(&name.as_str()));
+            Ok(json!({"op": "update", "id": current["id"], "data": data}))
+        }
+        None => {
+            if !data.contains_key("password") && !data.contains_key("passwordHash") {
+                let mut random = [0_u8; 24];
+                getrandom::fill(&mut random)
+                    .map_err(|error| Box::new(draft.mistake("", "internal", &error.to_string())))?;
+                data.insert("password".to_owned(), json!(blake3::hash(&random).to_hex().as_str()));
+            }
+            Ok(json!({"op": "create", "data": data}))
+        }
+    }
+}
+
+/// Asks for each, and answers as a bulk request would.
+pub(super) async fn write(api: &impl SystemApi, sending: &[Sending]) -> Result<Value, ImportError> {
+    let operations: Vec<Value> = sending.iter().map(|it| it.operation.clone()).collect();
+    let results: Vec<Result<Value, ImportError>> = stream::iter(operations)
+        .map(|mut operation| async move {
+            let data = Some(operation["data"].take());
+            let (status, answer) = match operation["id"].as_str() {
+                Some(id) => api.request("PATCH", &format!("/users/{id}"), data).await?,
+                None => api.request("POST", "/users", data).await?,
+            };
+            Ok(match status {
+                200 | 201 => json!({"status": status, "id": answer["id"]}),
+                _ => json!({"status": status, "problem": answer}),
+            })
+        })
+        .buffered(PARALLEL)
+        .collect()
+        .await;
+    results.into_iter().collect::<Result<Vec<_>, _>>().map(Value::Array)
+}
