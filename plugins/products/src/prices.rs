@@ -136,39 +136,11 @@ pub(crate) fn slot(ctx: &Context<'_>, currency: &str) -> Result<&'static str> {
 }
 
 fn names(filter: &Filter, wanted: &str) -> bool {
-    let mut found = false;
-    walk(&mut filter.clone(), &mut |path| found |= path == wanted);
-    found
+    filter.paths().any(|path| path == wanted)
 }
 
 fn rename(filter: &mut Filter, from: &str, to: &str) {
-    walk(filter, &mut |path| {
-        if path == from {
-            to.clone_into(path);
-        }
-    });
-}
-
-fn walk(filter: &mut Filter, visit: &mut impl FnMut(&mut String)) {
-    match filter {
-        Filter::Eq(path, _)
-        | Filter::Ne(path, _)
-        | Filter::In(path, _)
-        | Filter::Nin(path, _)
-        | Filter::Gt(path, _)
-        | Filter::Gte(path, _)
-        | Filter::Lt(path, _)
-        | Filter::Lte(path, _)
-        | Filter::Prefix(path, _)
-        | Filter::Contains(path, _)
-        | Filter::Exists(path, _) => visit(path),
-        Filter::And(filters) | Filter::Or(filters) => {
-            for filter in filters {
-                walk(filter, visit);
-            }
-        }
-        Filter::Not(filter) => walk(filter, visit),
-    }
+    filter.paths_mut().filter(|path| *path == from).for_each(|path| to.clone_into(path));
 }
 
 #[derive(Deserialize)]
