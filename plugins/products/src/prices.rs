@@ -102,27 +102,25 @@ fn marker(currencies: &[String]) -> String {
 }
 
 /// Makes a list that names the price or an option one of the store: brings what is stored up to date and puts the places
-/// in where the list says `price` and `option`.
-pub(crate) fn settle(ctx: &Context<'_>, list: &mut ListQuery, currency: &str) -> Result<()> {
-    let sorts = list.sort.iter().any(|key| key.path == PRICE);
-    let is_current = if sorts || names(&list.filter, PRICE) {
+/// in where the list says `price` and `option`. Answers whether it had to, so that what is stored is up to date.
+pub(crate) fn settle(ctx: &Context<'_>, list: &mut ListQuery, currency: &str) -> Result<bool> {
+    let by_price = list.sort.iter().any(|key| key.path == PRICE) || names(&list.filter, PRICE);
+    let by_option = names(&list.filter, OPTION);
+    if by_price {
         let slot = slot(ctx, currency)?;
         for key in list.sort.iter_mut().filter(|key| key.path == PRICE) {
             slot.clone_into(&mut key.path);
         }
         rename(&mut list.filter, PRICE, slot);
-        refresh(ctx)?;
-        true
-    } else {
-        false
-    };
-    if names(&list.filter, OPTION) {
-        rename(&mut list.filter, OPTION, OPTIONS);
-        if !is_current {
-            refresh(ctx)?;
-        }
     }
-    Ok(())
+    if by_option {
+        rename(&mut list.filter, OPTION, OPTIONS);
+    }
+    let is_needed = by_price || by_option;
+    if is_needed {
+        refresh(ctx)?;
+    }
+    Ok(is_needed)
 }
 
 /// Where the price in a currency is.
