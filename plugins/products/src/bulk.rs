@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use plugin_sdk::{
-    Change, Commit, Context, Problem, Reply, Request, Result, StoreError, WriteRef,
+    Context, Problem, Reply, Request, Result,
     bulk::{self, BulkResource, Operation},
+    change::SaveOrDelete,
     patch::merged_document,
 };
 
@@ -19,16 +20,18 @@ pub(crate) fn bulk(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 
 struct BulkProducts;
 
+type ProductChange = SaveOrDelete<Saving, Deleting>;
+
 impl BulkResource for BulkProducts {
     type Change = ProductChange;
 
     fn prepare(&self, ctx: &Context<'_>, operation: Operation) -> Result<ProductChange> {
-        let save = |saving: Saving| ProductChange::Save(Box::new(saving));
         Ok(match operation {
-            Operation::Create { data } => save(Saving::prepare(ctx, bulk::data(data)?, None)?),
+            Operation::Create { data } => ProductChange::save(Saving::prepare(ctx, bulk::data(data)?, None)?),
             Operation::Update { id, data } => {
                 let (current, document) = existing(ctx, &id)?;
-                save(Saving::prepare(ctx, merged_document(&document, data)?, Some(current))?)
+                let input = merged_document(&document, data)?;
+                ProductChange::save(Saving::prepare(ctx, input, Some(current))?)
             }
             Operation::Delete { id } => ProductChange::Delete(Deleting::prepare(ctx, existing(ctx, &id)?.1)?),
         })
@@ -43,44 +46,5 @@ impl BulkResource for BulkProducts {
             }
         }
         Ok(())
-    }
-}
-
-enum ProductChange {
-    Save(Box<Saving>),
-    Delete(Deleting),
-}
-
-impl ProductChange {
-    fn inner(&self) -> &dyn Change {
-        match self {
-            Self::Save(saving) => saving,
-            Self::Delete(deleting) => deleting,
-        }
-    }
-}
-
-impl Change for ProductChange {
-    fn id(&self) -> &str {
-        self.inner().id()
-    }
-
-    fn status(&self) -> u16 {
-        self.inner().status()
-    }
-
-    fn version(&self) -> Option<u64> {
-        self.inner().version()
-    }
-
-    fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
-        self.inner().write(commit)
-    }
-
-    fn refused(&mut self, ctx: &Context<'_>, write: usize, error: StoreError) -> Result<()> {
-        match self {
-            Self::Save(saving) => saving.refused(ctx, write, error),
-            Self::Delete(deleting) => deleting.refused(ctx, write, error),
-        }
     }
 }
