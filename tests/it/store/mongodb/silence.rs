@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use host::clock::Clock;
 use platform_tests::{
-    host::{TestHostBuilder, eventually},
+    host::TestHostBuilder,
     shop::product,
     sizes::SILENCE_SECONDS,
     store::{
@@ -13,6 +13,7 @@ use platform_tests::{
         mongod::{self, ReplicaSet},
         write::{increment, insert, update},
     },
+    wait::eventually,
 };
 use secrecy::SecretString;
 use serde_json::json;
