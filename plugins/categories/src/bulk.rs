@@ -48,7 +48,7 @@ impl BulkResource for BulkCategories {
         })
     }
 
-    fn unite(&self, ctx: &Context<'_>, changes: &mut [CategoryChange]) -> Result<(), (usize, Problem)> {
+    fn unite(&self, _ctx: &Context<'_>, changes: &mut [CategoryChange]) -> Result<(), (usize, Problem)> {
         let reshaping = changes.iter().filter(|change| reshapes(change)).count();
         let deletes = |change: &&CategoryChange| matches!(change, CategoryChange::Delete(_));
         let deleted: BTreeSet<String> =
@@ -64,7 +64,7 @@ impl BulkResource for BulkCategories {
                 if let Some(parent) = parent.filter(|parent| deleted.contains(*parent)) {
                     return Err((index, Problem::validation(vec![rules::no_such_parent(parent)])));
                 }
-                saving.differ(ctx, &mut slugs).map_err(|error| (index, error.into()))?;
+                saving.differ(&mut slugs);
             }
             if reshapes(change) {
                 follow(change, earlier);

@@ -38,11 +38,11 @@ impl BulkResource for BulkProducts {
     }
 
     /// Products of one name would take turns at being refused for their slug.
-    fn unite(&self, ctx: &Context<'_>, changes: &mut [ProductChange]) -> Result<(), (usize, Problem)> {
+    fn unite(&self, _ctx: &Context<'_>, changes: &mut [ProductChange]) -> Result<(), (usize, Problem)> {
         let mut slugs = BTreeSet::new();
-        for (index, change) in changes.iter_mut().enumerate() {
+        for change in changes {
             if let ProductChange::Save(saving) = change {
-                saving.differ(ctx, &mut slugs).map_err(|error| (index, error.into()))?;
+                saving.differ(&mut slugs);
             }
         }
         Ok(())
