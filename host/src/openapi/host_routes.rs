@@ -142,10 +142,7 @@ fn add_parameters(method: &str, versioned: bool, repeatable: bool, list: &Value,
             "An `ETag`: 304 when the representation is still the same.",
         ));
     } else if versioned {
-        parameters.push(parameters::header(
-            "If-Match",
-            "The `ETag` that was read: 412 when the resource has changed since.",
-        ));
+        parameters.push(parameters::if_match());
     }
     if repeatable {
         let mut key = parameters::header(
