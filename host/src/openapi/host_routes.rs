@@ -1,11 +1,9 @@
 //! The host's own operations below the API base.
 //!
-//! Most are described where they are answered. What follows from the kind of an operation (refusals, headers, the
+//! They are described where they are answered. What follows from the kind of an operation (refusals, headers, the
 //! parameters of lists) is added here, so that it is said once: operations name their own codes in `x-codes`, the
 //! permission they need in `x-permissions`, a list's fields in `x-list`, and `x-versioned` that they know `ETag` and
 //! `If-Match`.
-
-mod media;
 
 use std::collections::BTreeMap;
 
@@ -48,11 +46,6 @@ pub(super) fn add(
             paths.entry(path.clone()).or_default().insert(method.clone(), completed);
         }
     }
-    media::add(paths, schemas, tags);
-}
-
-fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
 fn complete(path: &str, method: &str, mut operation: Value) -> Value {
@@ -141,7 +134,7 @@ fn add_parameters(method: &str, versioned: bool, repeatable: bool, list: &Value,
             "If-None-Match",
             "An `ETag`: 304 when the representation is still the same.",
         ));
-    } else if versioned {
+    } else if versioned && method != "post" {
         parameters.push(parameters::if_match());
     }
     if repeatable {
