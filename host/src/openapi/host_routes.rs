@@ -10,21 +10,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use store_model::FieldKind;
 
-use super::{parameters, problems};
+use super::{
+    parameters,
+    problems::{self, ALWAYS, OF_BODIES, OF_TOKENS},
+};
 use crate::{http, plugin::descriptor::ListDeclaration};
 
-/// What every operation of the host may answer.
-const ALWAYS: &[&str] =
-    &["unknown_parameter", "not_acceptable", "uri_too_long", "rate_limited", "internal", "unavailable"];
-const OF_BODIES: &[&str] = &[
-    "malformed_json",
-    "unsupported_media_type",
-    "payload_too_large",
-    "request_timeout",
-    "validation_failed",
-    "unknown_field",
-];
-const OF_TOKENS: &[&str] = &["unauthenticated", "token_expired", "token_invalid", "token_revoked"];
 const OF_LISTS: &[&str] = &["unknown_filter", "unknown_sort", "cursor_mismatch", "invalid_parameter"];
 
 pub(super) fn add(
@@ -81,10 +72,10 @@ fn complete(path: &str, method: &str, mut operation: Value) -> Value {
     if !operation["requestBody"].is_null() {
         codes.extend(OF_BODIES);
     }
-    let signed =
-        operation["security"].as_array().is_some_and(|ways| ways.iter().all(|way| *way != json!({})));
-    if signed {
+    let ways = || operation["security"].as_array().into_iter().flatten();
+    if ways().any(|way| *way != json!({})) {
         codes.extend(OF_TOKENS);
+        codes.extend(ways().all(|way| *way != json!({})).then_some("unauthenticated"));
     }
     if !permissions.is_empty() {
         codes.push("forbidden");

@@ -36,7 +36,6 @@ const POLICY: &str = "default-src 'none'; sandbox";
     params(("id" = String, Path, description = "The id of the image.")),
     responses(ImageBytes),
     security((), ("bearerAuth" = [])),
-    extensions(("x-codes" = json!(["token_expired", "token_invalid", "token_revoked"]))),
 )]
 pub(crate) async fn get(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, _body) = request.into_parts();
