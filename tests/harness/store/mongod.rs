@@ -6,7 +6,7 @@
 #![allow(clippy::print_stderr, reason = "a test that tests nothing must tell so")]
 
 use std::{
-    env,
+    env, fs,
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -153,6 +153,19 @@ impl Mongod {
         let process = self.process.as_ref().expect("the server was killed");
         let status = Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Waits until all of it stands still after `-STOP`, which sending the signal does not.
+    pub async fn stopped(&self) {
+        let process = self.process.as_ref().expect("the server was killed");
+        let threads = format!("/proc/{}/task", process.id());
+        within(PATIENCE, "the server's silence", async || {
+            fs::read_dir(&threads).unwrap().all(|thread| {
+                let status = fs::read_to_string(thread.unwrap().path().join("status"));
+                status.is_ok_and(|status| status.contains("\nState:\tT"))
+            })
+        })
+        .await;
     }
 
     /// Waits until it has ended after a signal.
