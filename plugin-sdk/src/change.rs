@@ -68,6 +68,65 @@ impl<C: Change + ?Sized> Change for Box<C> {
     }
 }
 
+/// A change that saves a resource, new or not, or deletes it, where others have to know which.
+pub enum SaveOrDelete<S, D> {
+    /// Boxed, because it has all of the resource.
+    Save(Box<S>),
+    Delete(D),
+}
+
+impl<S, D> SaveOrDelete<S, D> {
+    pub fn save(saving: S) -> Self {
+        Self::Save(Box::new(saving))
+    }
+}
+
+impl<S: Change, D: Change> SaveOrDelete<S, D> {
+    fn inner(&self) -> &dyn Change {
+        match self {
+            Self::Save(saving) => &**saving,
+            Self::Delete(deleting) => deleting,
+        }
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Change {
+        match self {
+            Self::Save(saving) => &mut **saving,
+            Self::Delete(deleting) => deleting,
+        }
+    }
+}
+
+impl<S: Change, D: Change> Change for SaveOrDelete<S, D> {
+    fn id(&self) -> &str {
+        self.inner().id()
+    }
+
+    fn status(&self) -> u16 {
+        self.inner().status()
+    }
+
+    fn version(&self) -> Option<u64> {
+        self.inner().version()
+    }
+
+    fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
+        self.inner().write(commit)
+    }
+
+    fn refused(&mut self, ctx: &Context<'_>, write: usize, error: StoreError) -> Result<()> {
+        self.inner_mut().refused(ctx, write, error)
+    }
+
+    fn begin(&mut self, ctx: &Context<'_>) -> Result<()> {
+        self.inner_mut().begin(ctx)
+    }
+
+    fn abandon(&self, ctx: &Context<'_>) {
+        self.inner().abandon(ctx);
+    }
+}
+
 /// Commits a change with its answer, as often as the change adapts itself to what it was refused for.
 pub fn commit<C: Change>(
     ctx: &Context<'_>,

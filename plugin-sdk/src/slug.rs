@@ -52,29 +52,55 @@ fn transliterated(letter: char) -> Option<&'static str> {
     })
 }
 
-/// The slug to try for a resource whose author gave none, by the number of tries that found theirs taken: first the
-/// derived one, then a free one of `-2` to `-9`, then one with a suffix from the resource's id. `None` after that.
+/// The slug of a resource whose author gave none: the one of its name or, as long as that is taken, a free one of `-2`
+/// to `-9` and then one with a suffix from the resource's id.
 ///
-/// `fallback` stands in for a name of which nothing is left. The collection must declare `slug` as a unique field;
-/// only its commit decides who gets a slug.
-pub fn candidate(
-    ctx: &Context<'_>,
-    collection: &str,
-    name: &str,
-    fallback: &str,
-    id: &str,
+/// The collection must declare `slug` as a unique field; only its commit decides who gets a slug.
+#[derive(Debug)]
+pub struct Derivation {
+    collection: &'static str,
+    base: Option<String>,
+    id: String,
     tries: u32,
-) -> Result<Option<String>, StoreError> {
-    let base = derive(name);
-    Ok(match (tries, base) {
-        (0, Some(base)) => Some(base),
-        (0, None) => Some(suffixed(fallback, id)),
-        (1, Some(base)) => {
-            Some(free_number(ctx, collection, &base, id)?.unwrap_or_else(|| suffixed(&base, id)))
+}
+
+impl Derivation {
+    /// Fills in the slug, unless there is one. `fallback` stands in for a name of which nothing is left.
+    pub fn unless_given(
+        slug: &mut Option<String>,
+        collection: &'static str,
+        name: &str,
+        fallback: &str,
+        id: &str,
+    ) -> Option<Self> {
+        if slug.is_some() {
+            return None;
         }
-        (2, Some(base)) => Some(suffixed(&base, id)),
-        _ => None,
-    })
+        let base = derive(name);
+        *slug = Some(base.clone().unwrap_or_else(|| suffixed(fallback, id)));
+        Some(Self { collection, base, id: id.to_owned(), tries: 0 })
+    }
+
+    /// The next slug to try, if a commit was refused because the one before is taken and there is another.
+    pub fn next(&mut self, ctx: &Context<'_>, error: &StoreError) -> Result<Option<String>, StoreError> {
+        let Some(base) = self.base.as_ref().filter(|_| error.is_taken("slug")) else { return Ok(None) };
+        self.tries += 1;
+        Ok(match self.tries {
+            1 => Some(match free_number(ctx, self.collection, base, &self.id)? {
+                Some(numbered) => numbered,
+                None => suffixed(base, &self.id),
+            }),
+            2 => self.last(),
+            _ => None,
+        })
+    }
+
+    /// The slug with a suffix, which nobody else has: for resources of one name in one commit. They do not see each
+    /// other, and would take turns at being refused.
+    pub fn last(&mut self) -> Option<String> {
+        self.tries = 2;
+        self.base.as_ref().map(|base| suffixed(base, &self.id))
+    }
 }
 
 fn free_number(

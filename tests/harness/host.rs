@@ -6,7 +6,6 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use host::{
@@ -281,17 +280,5 @@ impl TestHost {
         self.served.await.unwrap();
         self.app.close().await;
         self.data
-    }
-}
-
-/// Waits until a condition holds.
-///
-/// # Panics
-/// When it does not within ten seconds.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "{what} did not happen");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -12,3 +12,4 @@ pub mod random;
 pub mod shop;
 pub mod sizes;
 pub mod store;
+pub mod wait;

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::channel,
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -251,14 +251,16 @@ impl Server {
 
     /// Waits for its end.
     pub fn wait(mut self) -> (ExitStatus, String) {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            thread::sleep(Duration::from_millis(5));
-        };
+        let id = self.child.id().to_string();
+        let (sender, ended) = channel();
+        let status = thread::scope(|scope| {
+            scope.spawn(|| sender.send(self.child.wait()));
+            ended.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+                let _ = Command::new("kill").args(["-KILL", &id]).status();
+                panic!("the server does not end");
+            })
+        });
+        let status = status.unwrap();
         (status, self.stderr.take().unwrap().join().unwrap())
     }
 

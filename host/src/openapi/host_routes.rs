@@ -1,32 +1,21 @@
 //! The host's own operations below the API base.
 //!
-//! Most are described where they are answered. What follows from the kind of an operation (refusals, headers, the
+//! They are described where they are answered. What follows from the kind of an operation (refusals, headers, the
 //! parameters of lists) is added here, so that it is said once: operations name their own codes in `x-codes`, the
 //! permission they need in `x-permissions`, a list's fields in `x-list`, and `x-versioned` that they know `ETag` and
 //! `If-Match`.
-
-mod media;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use store_model::FieldKind;
 
-use super::{parameters, problems};
+use super::{
+    parameters,
+    problems::{self, ALWAYS, OF_BODIES, OF_TOKENS},
+};
 use crate::{http, plugin::descriptor::ListDeclaration};
 
-/// What every operation of the host may answer.
-const ALWAYS: &[&str] =
-    &["unknown_parameter", "not_acceptable", "uri_too_long", "rate_limited", "internal", "unavailable"];
-const OF_BODIES: &[&str] = &[
-    "malformed_json",
-    "unsupported_media_type",
-    "payload_too_large",
-    "request_timeout",
-    "validation_failed",
-    "unknown_field",
-];
-const OF_TOKENS: &[&str] = &["unauthenticated", "token_expired", "token_invalid", "token_revoked"];
 const OF_LISTS: &[&str] = &["unknown_filter", "unknown_sort", "cursor_mismatch", "invalid_parameter"];
 
 pub(super) fn add(
@@ -48,11 +37,6 @@ pub(super) fn add(
             paths.entry(path.clone()).or_default().insert(method.clone(), completed);
         }
     }
-    media::add(paths, schemas, tags);
-}
-
-fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
 fn complete(path: &str, method: &str, mut operation: Value) -> Value {
@@ -88,10 +72,10 @@ fn complete(path: &str, method: &str, mut operation: Value) -> Value {
     if !operation["requestBody"].is_null() {
         codes.extend(OF_BODIES);
     }
-    let signed =
-        operation["security"].as_array().is_some_and(|ways| ways.iter().all(|way| *way != json!({})));
-    if signed {
+    let ways = || operation["security"].as_array().into_iter().flatten();
+    if ways().any(|way| *way != json!({})) {
         codes.extend(OF_TOKENS);
+        codes.extend(ways().all(|way| *way != json!({})).then_some("unauthenticated"));
     }
     if !permissions.is_empty() {
         codes.push("forbidden");
@@ -141,11 +125,8 @@ fn add_parameters(method: &str, versioned: bool, repeatable: bool, list: &Value,
             "If-None-Match",
             "An `ETag`: 304 when the representation is still the same.",
         ));
-    } else if versioned {
-        parameters.push(parameters::header(
-            "If-Match",
-            "The `ETag` that was read: 412 when the resource has changed since.",
-        ));
+    } else if versioned && method != "post" {
+        parameters.push(parameters::if_match());
     }
     if repeatable {
         let mut key = parameters::header(

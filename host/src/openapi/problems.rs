@@ -9,29 +9,33 @@ use crate::{
     plugin::descriptor::{Location, Route},
 };
 
-/// What the host may answer for any route before or instead of its plugin.
-const ALWAYS: &[&str] = &[
+/// What every operation may answer.
+pub(super) const ALWAYS: &[&str] =
+    &["unknown_parameter", "not_acceptable", "uri_too_long", "rate_limited", "internal", "unavailable"];
+/// What the host may answer besides for any route, instead of its plugin.
+const OF_PLUGINS: &[&str] = &[
     "invalid_parameter",
-    "unknown_parameter",
-    "token_expired",
-    "token_invalid",
-    "token_revoked",
-    "not_acceptable",
-    "uri_too_long",
-    "rate_limited",
-    "internal",
     "plugin_failed",
     "plugin_output_invalid",
-    "unavailable",
     "overloaded",
     "plugin_unavailable",
     "plugin_timeout",
+];
+/// What may be wrong with a token, also where none is needed.
+pub(super) const OF_TOKENS: &[&str] = &["token_expired", "token_invalid", "token_revoked"];
+pub(super) const OF_BODIES: &[&str] = &[
+    "malformed_json",
+    "unsupported_media_type",
+    "payload_too_large",
+    "request_timeout",
+    "validation_failed",
+    "unknown_field",
 ];
 
 /// The codes of an operation: those of its handler, and those of the host's checks.
 fn codes_of(route: &Route) -> BTreeSet<&str> {
     let mut codes = route.problem_codes();
-    codes.extend(ALWAYS);
+    codes.extend(ALWAYS.iter().chain(OF_PLUGINS).chain(OF_TOKENS));
     if !route.access.public {
         codes.extend(["unauthenticated", "forbidden"]);
     }
@@ -45,14 +49,7 @@ fn codes_of(route: &Route) -> BTreeSet<&str> {
         }
     }
     if route.request.is_some() {
-        codes.extend([
-            "malformed_json",
-            "unsupported_media_type",
-            "payload_too_large",
-            "request_timeout",
-            "validation_failed",
-            "unknown_field",
-        ]);
+        codes.extend(OF_BODIES);
     }
     if route.method != "GET" {
         codes.extend(["payload_too_large", "request_timeout", "conflict"]);

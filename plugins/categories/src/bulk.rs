@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use plugin_sdk::{
     Change, Commit, Context, Problem, Reply, Request, Result, StoreError, WriteRef,
     bulk::{self, BulkResource, Operation},
+    change::SaveOrDelete,
     patch::merged_document,
     serde_json::value::RawValue,
 };
@@ -28,24 +29,30 @@ pub(crate) fn bulk(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 
 struct BulkCategories;
 
+type CategoryChange = SaveOrDelete<Saving, Deleting>;
+
 impl BulkResource for BulkCategories {
     type Change = CategoryChange;
 
     fn prepare(&self, ctx: &Context<'_>, operation: Operation) -> Result<CategoryChange> {
         Ok(match operation {
-            Operation::Create { data } => saving(Saving::prepare(ctx, bulk::data(data)?, None)?),
+            Operation::Create { data } => {
+                CategoryChange::save(Saving::prepare(ctx, bulk::data(data)?, None)?)
+            }
             Operation::Update { id, data } => {
                 let (current, document) = existing(ctx, &id)?;
-                saving(Saving::prepare(ctx, merged_document(&document, data)?, Some(current))?)
+                let input = merged_document(&document, data)?;
+                CategoryChange::save(Saving::prepare(ctx, input, Some(current))?)
             }
             Operation::Delete { id } => CategoryChange::Delete(Deleting::prepare(ctx, &id)?),
         })
     }
 
-    fn unite(&self, ctx: &Context<'_>, changes: &mut [CategoryChange]) -> Result<(), (usize, Problem)> {
-        let reshaping = changes.iter().filter(|change| change.reshapes()).count();
+    fn unite(&self, _ctx: &Context<'_>, changes: &mut [CategoryChange]) -> Result<(), (usize, Problem)> {
+        let reshaping = changes.iter().filter(|change| reshapes(change)).count();
+        let deletes = |change: &&CategoryChange| matches!(change, CategoryChange::Delete(_));
         let deleted: BTreeSet<String> =
-            changes.iter().filter(|change| change.deletes()).map(|change| change.id().to_owned()).collect();
+            changes.iter().filter(deletes).map(|change| change.id().to_owned()).collect();
         let (mut earlier, mut slugs) = (0, BTreeSet::new());
         for (index, change) in changes.iter_mut().enumerate() {
             if let CategoryChange::Save(saving) = change {
@@ -57,12 +64,10 @@ impl BulkResource for BulkCategories {
                 if let Some(parent) = parent.filter(|parent| deleted.contains(*parent)) {
                     return Err((index, Problem::validation(vec![rules::no_such_parent(parent)])));
                 }
+                saving.differ(&mut slugs);
             }
-            if let CategoryChange::Save(saving) = change {
-                saving.differ(ctx, &mut slugs).map_err(|error| (index, error.into()))?;
-            }
-            if change.reshapes() {
-                change.follow(earlier);
+            if reshapes(change) {
+                follow(change, earlier);
                 earlier += 1;
             }
         }
@@ -70,77 +75,19 @@ impl BulkResource for BulkCategories {
     }
 }
 
-enum CategoryChange {
-    Save(Box<Saving>),
-    Delete(Deleting),
-}
-
-fn saving(saving: Saving) -> CategoryChange {
-    CategoryChange::Save(Box::new(saving))
-}
-
-impl CategoryChange {
-    fn reshapes(&self) -> bool {
-        match self {
-            Self::Save(saving) => saving.reshapes(),
-            Self::Delete(_) => true,
-        }
-    }
-
-    fn deletes(&self) -> bool {
-        matches!(self, Self::Delete(_))
-    }
-
-    /// How many changes of the trees the same commit makes before.
-    fn follow(&mut self, earlier: u64) {
-        match self {
-            Self::Save(saving) => saving.earlier = earlier,
-            Self::Delete(deleting) => deleting.earlier = earlier,
-        }
-    }
-
-    fn inner(&self) -> &dyn Change {
-        match self {
-            Self::Save(saving) => saving,
-            Self::Delete(deleting) => deleting,
-        }
-    }
-
-    fn inner_mut(&mut self) -> &mut dyn Change {
-        match self {
-            Self::Save(saving) => saving,
-            Self::Delete(deleting) => deleting,
-        }
+/// Whether the trees have another shape afterwards.
+fn reshapes(change: &CategoryChange) -> bool {
+    match change {
+        CategoryChange::Save(saving) => saving.reshapes(),
+        CategoryChange::Delete(_) => true,
     }
 }
 
-impl Change for CategoryChange {
-    fn id(&self) -> &str {
-        self.inner().id()
-    }
-
-    fn status(&self) -> u16 {
-        self.inner().status()
-    }
-
-    fn version(&self) -> Option<u64> {
-        self.inner().version()
-    }
-
-    fn write(&self, commit: &mut Commit<'_>) -> WriteRef {
-        self.inner().write(commit)
-    }
-
-    fn refused(&mut self, ctx: &Context<'_>, write: usize, error: StoreError) -> Result<()> {
-        self.inner_mut().refused(ctx, write, error)
-    }
-
-    fn begin(&mut self, ctx: &Context<'_>) -> Result<()> {
-        self.inner_mut().begin(ctx)
-    }
-
-    fn abandon(&self, ctx: &Context<'_>) {
-        self.inner().abandon(ctx);
+/// Tells a change how many changes of the trees the same commit makes before.
+fn follow(change: &mut CategoryChange, earlier: u64) {
+    match change {
+        CategoryChange::Save(saving) => saving.earlier = earlier,
+        CategoryChange::Delete(deleting) => deleting.earlier = earlier,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use plugin_sdk::{
     Change, Commit, Context, FieldError, Problem, Result, StoreError, Stored, Value, WriteRef, commit::taken,
-    json, keys, slug,
+    json, keys, slug::Derivation,
 };
 
 use crate::{
@@ -22,15 +22,15 @@ pub(crate) struct Saving {
     placed: Placed,
     /// How many changes of the trees the same commit makes before.
     pub(crate) earlier: u64,
-    slug_is_derived: bool,
-    slug_tries: u32,
+    /// Unless the author gave one.
+    slug: Option<Derivation>,
 }
 
 impl Saving {
     /// Checks a category. `current` is the one that it replaces.
     pub(crate) fn prepare(
         ctx: &Context<'_>,
-        input: CategoryInput,
+        mut input: CategoryInput,
         current: Option<Stored<StoredCategory>>,
     ) -> Result<Self> {
         let mut errors = Vec::new();
@@ -40,32 +40,16 @@ impl Saving {
             None => ctx.new_id("cat")?,
         };
         let placed = Placed::find(ctx, &id, &input, current.as_ref(), &errors)?;
-        let slug_is_derived = input.slug.is_none();
-        let mut saving = Self { id, input, current, placed, earlier: 0, slug_is_derived, slug_tries: 0 };
-        if slug_is_derived {
-            saving.derive_slug(ctx)?;
-        }
-        Ok(saving)
-    }
-
-    fn derive_slug(&mut self, ctx: &Context<'_>) -> Result<(), StoreError> {
-        self.input.slug =
-            slug::candidate(ctx, CATEGORIES, &self.input.name, "category", &self.id, self.slug_tries)?;
-        Ok(())
+        let slug = Derivation::unless_given(&mut input.slug, CATEGORIES, &input.name, "category", &id);
+        Ok(Self { id, input, current, placed, earlier: 0, slug })
     }
 
     /// Takes the slug with a suffix where a change before it in the same commit has derived the same.
-    pub(crate) fn differ(
-        &mut self,
-        ctx: &Context<'_>,
-        slugs: &mut BTreeSet<Option<String>>,
-    ) -> Result<(), StoreError> {
-        if self.slug_is_derived && slugs.contains(&self.input.slug) {
-            self.slug_tries = 2;
-            self.derive_slug(ctx)?;
+    pub(crate) fn differ(&mut self, slugs: &mut BTreeSet<Option<String>>) {
+        if let Some(slug) = self.slug.as_mut().filter(|_| slugs.contains(&self.input.slug)) {
+            self.input.slug = slug.last();
         }
         slugs.insert(self.input.slug.clone());
-        Ok(())
     }
 
     /// Whether the trees have another shape afterwards.
@@ -123,9 +107,11 @@ impl Change for Saving {
             self.placed = Placed::find(ctx, &self.id, &self.input, self.current.as_ref(), &[])?;
             return Ok(());
         }
-        if self.slug_is_derived && error.is_taken("slug") && self.slug_tries < 2 {
-            self.slug_tries += 1;
-            return Ok(self.derive_slug(ctx)?);
+        if let Some(slug) = &mut self.slug
+            && let Some(next) = slug.next(ctx, &error)?
+        {
+            self.input.slug = Some(next);
+            return Ok(());
         }
         Err(taken(error, "slug", |_| "/slug".to_owned()))
     }

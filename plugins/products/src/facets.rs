@@ -83,8 +83,8 @@ pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
     let bounds = bounds(request.query("priceBounds"))?;
     let condition = condition(ctx, &request, &viewer)?;
     let mut list = request.list();
-    prices::settle(ctx, &mut list, &viewer.currency)?;
-    if names.iter().any(|name| name == prices::PRICE || name.starts_with("option.")) {
+    let is_current = prices::settle(ctx, &mut list, &viewer.currency)?;
+    if !is_current && names.iter().any(|name| name == prices::PRICE || name.starts_with("option.")) {
         prices::refresh(ctx)?;
     }
     let asked = names.iter().map(|name| {

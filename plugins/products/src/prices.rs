@@ -102,27 +102,25 @@ fn marker(currencies: &[String]) -> String {
 }
 
 /// Makes a list that names the price or an option one of the store: brings what is stored up to date and puts the places
-/// in where the list says `price` and `option`.
-pub(crate) fn settle(ctx: &Context<'_>, list: &mut ListQuery, currency: &str) -> Result<()> {
-    let sorts = list.sort.iter().any(|key| key.path == PRICE);
-    let is_current = if sorts || names(&list.filter, PRICE) {
+/// in where the list says `price` and `option`. Answers whether it had to, so that what is stored is up to date.
+pub(crate) fn settle(ctx: &Context<'_>, list: &mut ListQuery, currency: &str) -> Result<bool> {
+    let by_price = list.sort.iter().any(|key| key.path == PRICE) || names(&list.filter, PRICE);
+    let by_option = names(&list.filter, OPTION);
+    if by_price {
         let slot = slot(ctx, currency)?;
         for key in list.sort.iter_mut().filter(|key| key.path == PRICE) {
             slot.clone_into(&mut key.path);
         }
         rename(&mut list.filter, PRICE, slot);
-        refresh(ctx)?;
-        true
-    } else {
-        false
-    };
-    if names(&list.filter, OPTION) {
-        rename(&mut list.filter, OPTION, OPTIONS);
-        if !is_current {
-            refresh(ctx)?;
-        }
     }
-    Ok(())
+    if by_option {
+        rename(&mut list.filter, OPTION, OPTIONS);
+    }
+    let is_needed = by_price || by_option;
+    if is_needed {
+        refresh(ctx)?;
+    }
+    Ok(is_needed)
 }
 
 /// Where the price in a currency is.
@@ -136,39 +134,11 @@ pub(crate) fn slot(ctx: &Context<'_>, currency: &str) -> Result<&'static str> {
 }
 
 fn names(filter: &Filter, wanted: &str) -> bool {
-    let mut found = false;
-    walk(&mut filter.clone(), &mut |path| found |= path == wanted);
-    found
+    filter.paths().any(|path| path == wanted)
 }
 
 fn rename(filter: &mut Filter, from: &str, to: &str) {
-    walk(filter, &mut |path| {
-        if path == from {
-            to.clone_into(path);
-        }
-    });
-}
-
-fn walk(filter: &mut Filter, visit: &mut impl FnMut(&mut String)) {
-    match filter {
-        Filter::Eq(path, _)
-        | Filter::Ne(path, _)
-        | Filter::In(path, _)
-        | Filter::Nin(path, _)
-        | Filter::Gt(path, _)
-        | Filter::Gte(path, _)
-        | Filter::Lt(path, _)
-        | Filter::Lte(path, _)
-        | Filter::Prefix(path, _)
-        | Filter::Contains(path, _)
-        | Filter::Exists(path, _) => visit(path),
-        Filter::And(filters) | Filter::Or(filters) => {
-            for filter in filters {
-                walk(filter, visit);
-            }
-        }
-        Filter::Not(filter) => walk(filter, visit),
-    }
+    filter.paths_mut().filter(|path| *path == from).for_each(|path| to.clone_into(path));
 }
 
 #[derive(Deserialize)]

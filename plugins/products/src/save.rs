@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use plugin_sdk::{
     Change, Commit, Context, Document, Filter, Problem, Query, Refusal, Result, Scalar, StoreError, Stored,
-    WriteRef, commit::taken, slug,
+    WriteRef, commit::taken, slug::Derivation,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -37,8 +37,8 @@ pub(crate) struct Saving {
     added: Vec<(usize, String)>,
     /// The SKUs that it has no more.
     dropped: Option<Dropped>,
-    slug_is_derived: bool,
-    slug_tries: u32,
+    /// Unless the author gave one.
+    slug: Option<Derivation>,
 }
 
 impl Saving {
@@ -65,34 +65,17 @@ impl Saving {
         new.zip(ids).for_each(|(variant, id)| variant.id = Some(id));
         let before = current.as_ref().map(|current| &current.data);
         let dropped = before.map(|before| Dropped::check(ctx, before, Some(&input))).transpose()?;
-        let slug_is_derived = input.slug.is_none();
+        let slug = Derivation::unless_given(&mut input.slug, PRODUCTS, &input.name, "product", &id);
         let computed = Computed::of(ctx, &input.variants);
-        let mut saving =
-            Self { id, input, computed, current, added, dropped, slug_is_derived, slug_tries: 0 };
-        if slug_is_derived {
-            saving.derive_slug(ctx)?;
-        }
-        Ok(saving)
+        Ok(Self { id, input, computed, current, added, dropped, slug })
     }
 
     /// Takes the slug with a suffix where a change before it in the same commit has derived the same.
-    pub(crate) fn differ(
-        &mut self,
-        ctx: &Context<'_>,
-        slugs: &mut BTreeSet<Option<String>>,
-    ) -> Result<(), StoreError> {
-        if self.slug_is_derived && slugs.contains(&self.input.slug) {
-            self.slug_tries = 2;
-            self.derive_slug(ctx)?;
+    pub(crate) fn differ(&mut self, slugs: &mut BTreeSet<Option<String>>) {
+        if let Some(slug) = self.slug.as_mut().filter(|_| slugs.contains(&self.input.slug)) {
+            self.input.slug = slug.last();
         }
         slugs.insert(self.input.slug.clone());
-        Ok(())
-    }
-
-    fn derive_slug(&mut self, ctx: &Context<'_>) -> Result<(), StoreError> {
-        self.input.slug =
-            slug::candidate(ctx, PRODUCTS, &self.input.name, "product", &self.id, self.slug_tries)?;
-        Ok(())
     }
 }
 
@@ -132,15 +115,17 @@ impl Change for Saving {
 
     /// Goes on where a derived slug was taken or a category carried a stale mark.
     fn refused(&mut self, ctx: &Context<'_>, write: usize, error: StoreError) -> Result<()> {
+        if let Some(slug) = &mut self.slug
+            && let Some(next) = slug.next(ctx, &error)?
+        {
+            self.input.slug = Some(next);
+            return Ok(());
+        }
         match error.refusal() {
             Some((_, Refusal::AlreadyExists)) if write > self.added.len() => Err(taken_meanwhile()),
             Some((_, Refusal::Guard | Refusal::NotFound)) if write > 0 => {
                 let (index, category) = &self.added[write - 1];
                 categories::settle(ctx, *index, category)
-            }
-            _ if self.slug_is_derived && error.is_taken("slug") && self.slug_tries < 2 => {
-                self.slug_tries += 1;
-                Ok(self.derive_slug(ctx)?)
             }
             Some((_, Refusal::Unique { .. })) => Err(all_taken(ctx, &self.id, &self.input, error)?),
             _ => Err(error.into()),

@@ -6,7 +6,7 @@
 #![allow(clippy::print_stderr, reason = "a test that tests nothing must tell so")]
 
 use std::{
-    env,
+    env, fs,
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use mongodb::{
@@ -24,7 +24,10 @@ use mongodb::{
 };
 use tempfile::TempDir;
 
-use crate::host::target_dir;
+use crate::{
+    host::target_dir,
+    wait::{found_within, within},
+};
 
 /// Set by the runner: address and port of the shared server.
 const SHARED: &str = "WARES_TEST_MONGODB";
@@ -152,17 +155,26 @@ impl Mongod {
         assert!(status.success());
     }
 
+    /// Waits until all of it stands still after `-STOP`, which sending the signal does not.
+    pub async fn stopped(&self) {
+        let process = self.process.as_ref().expect("the server was killed");
+        let threads = format!("/proc/{}/task", process.id());
+        within(PATIENCE, "the server's silence", async || {
+            fs::read_dir(&threads).unwrap().all(|thread| {
+                let status = fs::read_to_string(thread.unwrap().path().join("status"));
+                status.is_ok_and(|status| status.contains("\nState:\tT"))
+            })
+        })
+        .await;
+    }
+
     /// Waits until it has ended after a signal.
     pub async fn ended(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        while let Some(process) = &mut self.process {
-            if process.try_wait().unwrap().is_some() {
-                self.process = None;
-                return;
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        within(PATIENCE, "the server's end", async || {
+            self.process.as_mut().is_none_or(|process| process.try_wait().unwrap().is_some())
+        })
+        .await;
+        self.process = None;
     }
 
     /// Kills it as the system would, with no chance to tidy up.
@@ -196,55 +208,49 @@ impl ReplicaSet {
 
     /// Which node is the primary. Waits until one is.
     pub async fn primary(&self) -> usize {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        found_within(PATIENCE, "the election of a primary", async || {
             for (position, node) in self.nodes.iter().enumerate() {
                 if node.process.is_some() && is_primary(&hello(&node.address()).await) {
-                    return position;
+                    return Some(position);
                 }
             }
-            assert!(Instant::now() < deadline, "the set has no primary");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            None
+        })
+        .await
     }
 
     /// Waits until a node takes part again.
     pub async fn joined(&self, position: usize) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        within(PATIENCE, "the node's return", async || {
             let hello = hello(&self.nodes[position].address()).await.unwrap_or_default();
-            let secondary = hello.get_bool("secondary").unwrap_or_default();
-            if secondary || hello.get_bool("isWritablePrimary").unwrap_or_default() {
-                return;
-            }
-            assert!(Instant::now() < deadline, "the node does not come back");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            let is = |role| hello.get_bool(role).unwrap_or_default();
+            is("secondary") || is("isWritablePrimary")
+        })
+        .await;
     }
 }
 
 /// Makes a replica set of servers that were started as its members, unless they are one, and waits for its
 /// primary.
 async fn make_primary(addresses: &[&str]) {
-    let deadline = Instant::now() + PATIENCE;
     let members: Vec<Document> =
         (0_i32..).zip(addresses).map(|(id, host)| doc! { "_id": id, "host": *host }).collect();
     let config =
         doc! { "_id": "rs0", "members": members, "settings": { "electionTimeoutMillis": ELECTION_MS } };
-    loop {
+    within(PATIENCE, &format!("a primary at {addresses:?}"), async || {
         for address in addresses {
             let found = hello(address).await;
             if is_primary(&found) {
-                return;
+                return true;
             }
             if found.is_some_and(|hello| !hello.contains_key("setName")) && *address == addresses[0] {
                 // Another test may be doing the same, and one of them is first.
                 let _ = admin(address, doc! { "replSetInitiate": config.clone() }).await;
             }
         }
-        assert!(Instant::now() < deadline, "no primary at {addresses:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        false
+    })
+    .await;
 }
 
 fn is_primary(hello: &Option<Document>) -> bool {

@@ -203,7 +203,7 @@ async fn a_client_that_hangs_up_gets_its_answer_later(mut host: TestHost) {
     }
     for key in 0..keys {
         let mut made = None;
-        platform_tests::host::eventually("the request with the key ends", async || {
+        platform_tests::wait::eventually("the request with the key ends", async || {
             let answer = create(&admin, &format!("key-{key}"), &product("Cup", &format!("S{key}"))).await;
             if answer.status == 201 {
                 made = Some(answer.json());

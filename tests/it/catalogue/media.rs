@@ -8,9 +8,10 @@ use std::{collections::BTreeSet, time::Duration};
 use hyper::Method;
 use platform_tests::{
     client::{Answer, Client},
-    host::{TestHost, TestHostBuilder, eventually},
+    host::{TestHost, TestHostBuilder},
     images::{Part, gif, png},
     shop::{documents, id, product, with, writes_nothing},
+    wait::eventually,
 };
 use serde_json::{Value, json};
 

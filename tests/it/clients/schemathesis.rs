@@ -8,24 +8,40 @@ use std::{fs, process::Command};
 
 use platform_tests::{
     packages::{self, python, run},
-    process::Place,
+    process::{Place, Server},
     sizes::SCHEMATHESIS_EXAMPLES,
 };
+use serde_json::json;
 
 const NAME: &str = "schemathesis";
 const SEED: &str = "1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_staff_is_answered_is_what_the_document_says() {
-    conforms("staff", true).await;
+    conforms("staff").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_public_is_answered_is_what_the_document_says() {
-    conforms("public", false).await;
+    conforms("public").await;
 }
 
-async fn conforms(caller: &str, as_admin: bool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_customer_is_answered_is_what_the_document_says() {
+    conforms("customer").await;
+}
+
+/// A customer's token.
+async fn register(server: &Server) -> String {
+    let person =
+        json!({"email": "ada@example.org", "password": "correct horse battery staple", "name": "Ada"});
+    server.anonymous().post("/users", &person).await.expect(201);
+    let credentials = json!({"email": person["email"], "password": person["password"]});
+    let login = server.anonymous().post("/auth/customer/login", &credentials).await.expect(200);
+    login["accessToken"].as_str().unwrap().to_owned()
+}
+
+async fn conforms(caller: &str) {
     let Some(programs) = python(NAME) else { return };
     // A folder of its own, because schemathesis leaves files where it works.
     let folder = packages::workplace(NAME).join(caller);
@@ -48,8 +64,13 @@ async fn conforms(caller: &str, as_admin: bool) {
         .env("PYTHONPATH", &folder)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(&folder);
-    if as_admin {
-        command.args(["--header", &format!("Authorization: Bearer {}", server.login().await)]);
+    let token = match caller {
+        "staff" => Some(server.login().await),
+        "customer" => Some(register(&server).await),
+        _ => None,
+    };
+    if let Some(token) = token {
+        command.args(["--header", &format!("Authorization: Bearer {token}")]);
     }
     let said = tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap();
     let said = said.unwrap_or_else(|failure| panic!("{failure}"));

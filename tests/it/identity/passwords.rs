@@ -6,8 +6,9 @@ use futures_util::future::join_all;
 use host::identity::AccountKind;
 use platform_tests::{
     client::Answer,
-    host::{TestHost, TestHostBuilder, eventually},
+    host::{TestHost, TestHostBuilder},
     shop::documents,
+    wait::eventually,
 };
 use serde_json::{Value, json};
 

@@ -25,11 +25,11 @@ use hyper::Method;
 use platform_tests::{
     backup::{documents, timeless},
     client::Client,
-    host::eventually,
     process::Place,
     random,
     shop::{id, product},
     sizes::DAMAGED_BACKUPS,
+    wait::eventually,
 };
 use proptest::prelude::RngExt;
 use serde_json::Value;

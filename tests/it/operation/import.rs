@@ -1,13 +1,11 @@
 //! `wares import` and `wares export`, beside a server and without one.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use platform_tests::{
     client::Client,
     process::{Ended, Place, Server},
+    wait::within,
 };
 use serde_json::{Value, json};
 
@@ -266,21 +264,19 @@ fn large_sheet() -> String {
 }
 
 /// Starts an import and kills it when its journal has grown by so many batches.
-fn killed(place: &Place, batches: usize) {
-    let mut child = place.command(&["import", "products", "large.csv"]).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let done = |place: &Place| {
+async fn killed(place: &Place, batches: usize) {
+    let done = || {
         let folder = fs::read_dir(place.data_dir().join("imports"));
         let journals = folder.into_iter().flatten().map(|entry| fs::read_to_string(entry.unwrap().path()));
-        let lines: usize = journals.map_while(Result::ok).map(|text| text.matches("\nd ").count()).sum();
-        lines
+        journals.map_while(Result::ok).map(|text| text.matches("\nd ").count()).sum::<usize>()
     };
-    let before = done(place);
-    while done(place) < before + batches {
-        assert!(Instant::now() < deadline, "the import does not get on");
+    let before = done();
+    let mut child = place.command(&["import", "products", "large.csv"]).spawn().unwrap();
+    within(Duration::from_secs(60), "the import's next batch", async || {
         assert!(child.try_wait().unwrap().is_none(), "the import was too fast to be killed");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+        done() >= before + batches
+    })
+    .await;
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -290,10 +286,10 @@ async fn an_import_that_is_killed_goes_on_and_does_nothing_twice() {
     let place = Place::new();
     fs::write(place.path().join("large.csv"), large_sheet()).unwrap();
     // Without a server it is the store itself that is killed.
-    killed(&place, 1);
+    killed(&place, 1).await;
     let server = place.serve();
     let client = admin(&place, &server).await;
-    killed(&place, 1);
+    killed(&place, 1).await;
     let arguments = ["--json", "import", "products", "large.csv", "--existing", "fail"];
     // Other options make it another import, which knows nothing of the first.
     let other = place.run(&arguments);

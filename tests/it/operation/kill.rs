@@ -17,11 +17,11 @@ use host::{
 use hyper::Method;
 use platform_tests::{
     client::{Answer, Client},
-    host::eventually,
     process::Place,
     random,
     shop::{id, product},
     sizes::SERVER_KILLS,
+    wait::eventually,
 };
 use proptest::prelude::RngExt;
 use store_model::Filter;

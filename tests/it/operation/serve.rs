@@ -7,9 +7,9 @@ use std::{
 };
 
 use platform_tests::{
-    host::eventually,
     process::{Place, ended},
     shop::product,
+    wait::eventually,
 };
 
 #[tokio::test(flavor = "multi_thread")]

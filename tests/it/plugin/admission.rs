@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use platform_tests::host::{TestHostBuilder, eventually};
+use platform_tests::{host::TestHostBuilder, wait::eventually};
 
 use super::hostile;
 

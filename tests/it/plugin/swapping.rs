@@ -77,7 +77,7 @@ async fn old_generations_are_freed_once_nobody_uses_them() {
         assert_eq!(client.get("/versioned/one").await.expect(200)["first"], version);
     }
     let gone = async || old.iter().all(|generation| generation.upgrade().is_none());
-    platform_tests::host::eventually("every old generation is freed", gone).await;
+    platform_tests::wait::eventually("every old generation is freed", gone).await;
     // A call that is under way keeps its own.
     let kept = Arc::downgrade(&host.app.plugins().current());
     let slow = tokio::spawn({
@@ -85,11 +85,11 @@ async fn old_generations_are_freed_once_nobody_uses_them() {
         async move { client.get("/hostile/sleep").await }
     });
     let taken = async || kept.strong_count() > 1;
-    platform_tests::host::eventually("the call has begun", taken).await;
+    platform_tests::wait::eventually("the call has begun", taken).await;
     host.install("versioned.wasm", &marked("versioned", "c")).await;
     assert!(kept.upgrade().is_some());
     slow.await.unwrap().expect_problem(504, "plugin_timeout");
-    platform_tests::host::eventually("it is freed", async || kept.upgrade().is_none()).await;
+    platform_tests::wait::eventually("it is freed", async || kept.upgrade().is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

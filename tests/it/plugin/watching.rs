@@ -3,8 +3,9 @@
 use std::{fs, io::Write as _, time::Duration};
 
 use platform_tests::{
-    host::{TestHost, TestHostBuilder, eventually},
+    host::{TestHost, TestHostBuilder},
     plugin::marked,
+    wait::eventually,
 };
 
 async fn watched() -> TestHost {

@@ -3,8 +3,9 @@
 //! The address of an image is that of its resource, and answers its bytes. An image never changes, so everybody may keep
 //! it for ever; another image is another resource.
 
-mod content;
+pub(super) mod content;
 mod form;
+mod schemas;
 
 use axum::{
     body::Body,
@@ -15,7 +16,10 @@ use axum::{
 use serde_json::Map;
 use store_model::{Refusal, Write};
 
-use self::form::Form;
+use self::{
+    form::Form,
+    schemas::{GoneMedia, Media, MediaForm},
+};
 use crate::{
     app::App,
     http::{
@@ -33,11 +37,26 @@ use crate::{
     store::{Answer, AnswerPlan, CommitError, Content, Transaction, idempotency::IdempotencyKey},
 };
 
-pub(crate) use self::content::content;
-
 const PERMISSION: &str = "products:write";
 
-/// `POST /media`: stores an image.
+/// Upload an image
+///
+/// PNG, JPEG, GIF, WebP or AVIF, told by the content and not by the name; a type that is declared has to be the right one.
+/// SVG is refused, because it can hold scripts. The `url` of the answer goes into the `media` of a product. The bytes of
+/// an image alone, with its own content type, are taken as well, and have no `alt`.
+#[utoipa::path(
+    post, path = "/media", operation_id = "createMedia", tag = "media",
+    request_body(
+        content = inline(MediaForm), content_type = "multipart/form-data", example = json!(MediaForm::example())
+    ),
+    responses((
+        status = 201, description = "The image, and where it is.", body = Media, example = json!(Media::example())
+    )),
+    security(("bearerAuth" = [])),
+    extensions(("x-permissions" = json!(["products:write"])), ("x-versioned" = json!(true)), ("x-codes" = json!([
+        "invalid_parameter", "conflict", "idempotency_in_progress", "idempotency_key_reused", "overloaded"
+    ]))),
+)]
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let caller = admit(&app, &parts).await?;
@@ -85,7 +104,24 @@ pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<R
     }
 }
 
-/// `DELETE /media/{id}`: deletes an image that nothing refers to.
+/// Delete an image
+///
+/// Refused with `reference_in_use` while a product shows it: while an address in the `media` of a product has its id.
+/// Caches that were told to keep it for ever may go on showing it.
+#[utoipa::path(
+    delete, path = "/media/{id}", operation_id = "deleteMedia", tag = "media",
+    params(("id" = String, Path, description = "The id of the image.")),
+    responses(
+        (status = 200, description = "As 204, for requests with the content type `text/plain`: the id of what is gone.",
+            body = inline(GoneMedia), example = json!(GoneMedia::example())),
+        (status = 204, description = "The image is gone."),
+    ),
+    security(("bearerAuth" = [])),
+    extensions(("x-permissions" = json!(["products:write"])), ("x-versioned" = json!(true)), ("x-codes" = json!([
+        "malformed_json", "payload_too_large", "request_timeout", "conflict", "reference_in_use", "version_conflict",
+        "idempotency_in_progress", "idempotency_key_reused"
+    ]))),
+)]
 pub(crate) async fn delete(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let caller = admit(&app, &parts).await?;

@@ -5,7 +5,6 @@ use mongodb::{
     bson::{Document as BsonDocument, RawDocumentBuf, doc},
 };
 use store_model::{Facet, FacetCount, Facets, facets::Tally, validate::check_facets};
-use tokio::time::sleep;
 
 use super::{
     Mongo,
@@ -13,7 +12,7 @@ use super::{
     commit::PATIENCE,
     fault::Fault,
     filter::{all, prefix_range, query as to_query},
-    read::{PAUSE, in_time, number},
+    read::number,
     table::{Table, least_of},
 };
 use crate::store::error::ReadError;
@@ -27,21 +26,12 @@ impl Mongo {
         let table = self.table(collection).await?;
         let text = check_facets(&table.schema, facets)?;
         let matching = to_query(&table, &facets.filter, facets.scope.as_ref(), text.as_ref());
-        in_time(async {
-            loop {
-                let mut session = self.snapshot().await?;
-                match self.count_facets(&mut session, &table, facets, &matching).await {
-                    Err(fault) if fault.is_early() => sleep(PAUSE).await,
-                    counts => return counts,
-                }
-            }
-        })
-        .await
+        self.of_one_moment(|session| self.count_facets(session, &table, facets, &matching)).await
     }
 
     async fn count_facets(
         &self,
-        session: &mut ClientSession,
+        mut session: ClientSession,
         table: &Table,
         facets: &Facets,
         matching: &BsonDocument,
@@ -54,9 +44,9 @@ impl Mongo {
                 .aggregate(pipeline(table, facet, matching.clone()))
                 .with_type::<RawDocumentBuf>()
                 .max_time(PATIENCE)
-                .session(&mut *session)
+                .session(&mut session)
                 .await?;
-            while groups.advance(session).await? {
+            while groups.advance(&mut session).await? {
                 let group = groups.current();
                 if let Some(value) = group.get("_id")?.and_then(scalar_of_bson) {
                     tally.add_value(value, number(group, "n")?);

@@ -31,7 +31,7 @@ use super::{
 use crate::store::error::ReadError;
 
 /// The pause before a read that came too early.
-pub(super) const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl From<Fault> for ReadError {
     fn from(fault: Fault) -> Self {
@@ -65,31 +65,13 @@ impl Mongo {
         }
         let query = all(vec![doc! { "_id": { "$in": ids } }, scoped]);
         let records = self.records(&table);
-        in_time(async {
-            loop {
-                let mut session = self.snapshot().await?;
-                match many(&mut session, &records, query.clone(), ids).await {
-                    Err(fault) if fault.is_early() => sleep(PAUSE).await,
-                    documents => return documents,
-                }
-            }
-        })
-        .await
+        self.of_one_moment(|session| many(session, &records, query.clone(), ids)).await
     }
 
     pub(super) async fn read_page(&self, collection: &str, query: &Query) -> Result<Page, ReadError> {
         let table = self.table(collection).await?;
         let prepared = check_query(&table.schema, query)?;
-        in_time(async {
-            loop {
-                let mut session = self.snapshot().await?;
-                match self.page(&mut session, &table, query, &prepared).await {
-                    Err(fault) if fault.is_early() => sleep(PAUSE).await,
-                    page => return page,
-                }
-            }
-        })
-        .await
+        self.of_one_moment(|session| self.page(session, &table, query, &prepared)).await
     }
 
     pub(super) async fn read_count(
@@ -103,17 +85,9 @@ impl Mongo {
         if let Some(scope) = scope {
             check_scope(&table.schema, scope)?;
         }
-        let matching = to_query(&table, filter, scope, None);
-        in_time(async {
-            loop {
-                let mut session = self.snapshot().await?;
-                match count(&mut session, &self.records(&table), matching.clone()).await {
-                    Err(fault) if fault.is_early() => sleep(PAUSE).await,
-                    total => return total,
-                }
-            }
-        })
-        .await
+        let (records, matching) = (&self.records(&table), &to_query(&table, filter, scope, None));
+        self.of_one_moment(|mut session| async move { count(&mut session, records, matching.clone()).await })
+            .await
     }
 
     /// The documents are folded here, so that the figures are those of the model. Reading them all may take
@@ -126,20 +100,26 @@ impl Mongo {
         let table = self.table(collection).await?;
         check_aggregate(&table.schema, aggregate)?;
         let matching = to_query(&table, &aggregate.filter, aggregate.scope.as_ref(), None);
-        loop {
+        let records = self.records(&table);
+        let rows = not_early(|| async {
             let mut fold = Fold::new(aggregate);
-            let read = self
-                .each_record(&self.records(&table), matching.clone(), doc! { "doc": 1, "_id": 0 }, |record| {
-                    fold.add(&body_to_map(record.get_document("doc")?)?);
-                    Ok(())
-                })
-                .await;
-            match read {
-                Ok(()) => return Ok(fold.finish()),
-                Err(fault) if fault.is_early() => sleep(PAUSE).await,
-                Err(fault) => return Err(fault.into()),
-            }
-        }
+            let visit = |record: &RawDocument| {
+                fold.add(&body_to_map(record.get_document("doc")?)?);
+                Ok(())
+            };
+            self.each_record(&records, matching.clone(), doc! { "doc": 1, "_id": 0 }, visit).await?;
+            Ok(fold.finish())
+        });
+        Ok(rows.await?)
+    }
+
+    /// Reads in a session of one moment, as long as there is patience.
+    pub(super) async fn of_one_moment<T, F>(&self, read: impl Fn(ClientSession) -> F) -> Result<T, ReadError>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let read = not_early(|| async { read(self.snapshot().await?).await });
+        Ok(timeout(PATIENCE, read).await.unwrap_or(Err(Fault::Late))?)
     }
 
     /// Calls back with every record that matches, by id and all of one moment.
@@ -162,13 +142,13 @@ impl Mongo {
     }
 
     /// A session in which all reads see the same moment.
-    pub(super) async fn snapshot(&self) -> Result<ClientSession, Fault> {
+    async fn snapshot(&self) -> Result<ClientSession, Fault> {
         Ok(self.client.start_session().snapshot(true).await?)
     }
 
     async fn page(
         &self,
-        session: &mut ClientSession,
+        mut session: ClientSession,
         table: &Table,
         query: &Query,
         prepared: &PreparedQuery,
@@ -187,9 +167,9 @@ impl Mongo {
                 .aggregate(pipeline)
                 .with_type::<RawDocumentBuf>()
                 .max_time(PATIENCE)
-                .session(&mut *session)
+                .session(&mut session)
                 .await?;
-            while results.advance(session).await? {
+            while results.advance(&mut session).await? {
                 let record = results.current();
                 // Only an order by rank has one.
                 let rank = record.get_i64("rank").unwrap_or_default();
@@ -209,7 +189,7 @@ impl Mongo {
             true => {
                 let text = prepared.text.as_ref();
                 let matching = to_query(table, &query.filter, query.scope.as_ref(), text);
-                Some(count(session, &records, matching).await?)
+                Some(count(&mut session, &records, matching).await?)
             }
             false => None,
         };
@@ -221,13 +201,21 @@ impl Mongo {
     }
 }
 
-/// Waits for a read as long as there is patience.
-pub(super) async fn in_time<T>(read: impl Future<Output = Result<T, Fault>>) -> Result<T, ReadError> {
-    Ok(timeout(PATIENCE, read).await.unwrap_or(Err(Fault::Late))?)
+/// Reads, and does so again where it came too early.
+pub(super) async fn not_early<T, F>(read: impl Fn() -> F) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    loop {
+        match read().await {
+            Err(fault) if fault.is_early() => sleep(PAUSE).await,
+            done => return done,
+        }
+    }
 }
 
 async fn many(
-    session: &mut ClientSession,
+    mut session: ClientSession,
     records: &Collection<RawDocumentBuf>,
     query: BsonDocument,
     ids: &[String],
@@ -236,10 +224,10 @@ async fn many(
         .find(query)
         .projection(doc! { "doc": 1, "_id": 0 })
         .max_time(PATIENCE)
-        .session(&mut *session)
+        .session(&mut session)
         .await?;
     let mut documents = HashMap::new();
-    while found.advance(session).await? {
+    while found.advance(&mut session).await? {
         let document = document(found.current())?;
         documents.insert(document.id.clone(), document);
     }

@@ -6,17 +6,14 @@ use mongodb::{
     ClientSession,
     bson::{RawDocumentBuf, doc},
 };
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
-};
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     Mongo,
     catalogue::{self, Catalogue},
     commit::{Committer, PATIENCE},
     fault::Fault,
-    read::{PAUSE, document, number},
+    read::{document, not_early, number},
     table::Table,
     transaction::durable,
 };
@@ -41,15 +38,7 @@ impl Mongo {
         if self.committer.is_closed() {
             return Err(Unavailable::Closed.into());
         }
-        let beginning = async {
-            loop {
-                match self.moment().await {
-                    Err(fault) if fault.is_early() => sleep(PAUSE).await,
-                    moment => return moment,
-                }
-            }
-        };
-        let begun = timeout(WHOLE, beginning).await.unwrap_or(Err(Fault::Late));
+        let begun = timeout(WHOLE, not_early(|| self.moment())).await.unwrap_or(Err(Fault::Late));
         let Moment { session, tables, counted } = begun?;
         let (batches, receiver) = mpsc::channel(BATCHES);
         let reading = Reading { committer: self.committer.clone(), session, batches };

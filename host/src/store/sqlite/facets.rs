@@ -35,7 +35,9 @@ pub(super) fn count(
     };
     // Counting everything and taking off what does not match is sooner done when that is little.
     let others = match &chosen {
-        Some(Chosen::Many(selection)) => selection::few_others(connection, table, selection)?,
+        Some(Chosen::Many(selection)) => {
+            selection::few_others(connection, table, selection)?.map(Chosen::Few)
+        }
         _ => None,
     };
     let tally = |facet| {
@@ -43,7 +45,7 @@ pub(super) fn count(
         match &others {
             Some(others) => {
                 add(connection, table, facet, None, 1, &mut counts)?;
-                add(connection, table, facet, Some(&Chosen::Few(others.clone())), -1, &mut counts)?;
+                add(connection, table, facet, Some(others), -1, &mut counts)?;
             }
             None => add(connection, table, facet, chosen.as_ref(), 1, &mut counts)?,
         }

@@ -51,8 +51,12 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Whether sets answer this sooner than one statement: there are several conditions, and each has an index.
 pub(super) fn is_worth_it(table: &Table, filter: &Filter, scope: Option<&Scope>, text: bool) -> bool {
-    let conditions = count(filter) + usize::from(scope.is_some()) + usize::from(text);
-    (conditions > 1 || has_multi(table, filter)) && is_indexed(table, filter)
+    let fields: Vec<_> = filter.paths().map(|path| table.schema.field(path)).collect();
+    let conditions = fields.len() + usize::from(scope.is_some()) + usize::from(text);
+    let has_multi = fields.iter().flatten().any(|field| field.multi);
+    let is_indexed =
+        fields.iter().all(|field| field.is_some_and(|field| field.multi || field.access != Access::Scan));
+    (conditions > 1 || has_multi) && is_indexed
 }
 
 /// The documents that meet all of this.
@@ -220,33 +224,6 @@ fn flatten<'f>(filter: &'f Filter, conditions: &mut Vec<&'f Filter>) {
     match filter {
         Filter::And(filters) => filters.iter().for_each(|filter| flatten(filter, conditions)),
         filter => conditions.push(filter),
-    }
-}
-
-fn count(filter: &Filter) -> usize {
-    match filter {
-        Filter::And(filters) | Filter::Or(filters) => filters.iter().map(count).sum(),
-        Filter::Not(filter) => count(filter),
-        _ => 1,
-    }
-}
-
-fn has_multi(table: &Table, filter: &Filter) -> bool {
-    match filter {
-        Filter::And(filters) | Filter::Or(filters) => filters.iter().any(|filter| has_multi(table, filter)),
-        Filter::Not(filter) => has_multi(table, filter),
-        leaf => leaf.path().and_then(|path| table.schema.field(path)).is_some_and(|field| field.multi),
-    }
-}
-
-fn is_indexed(table: &Table, filter: &Filter) -> bool {
-    match filter {
-        Filter::And(filters) | Filter::Or(filters) => filters.iter().all(|filter| is_indexed(table, filter)),
-        Filter::Not(filter) => is_indexed(table, filter),
-        leaf => leaf
-            .path()
-            .and_then(|path| table.schema.field(path))
-            .is_some_and(|field| field.multi || field.access != Access::Scan),
     }
 }
 

@@ -13,12 +13,8 @@ use std::{
 use futures_util::future::join_all;
 use hyper::Method;
 use platform_tests::{
-    client::Client,
-    host::{TestHostBuilder, eventually},
-    images::png,
-    process::Place,
-    random,
-    shop::documents,
+    client::Client, host::TestHostBuilder, images::png, process::Place, random, shop::documents,
+    wait::eventually,
 };
 use proptest::prelude::RngExt;
 use tempfile::TempDir;

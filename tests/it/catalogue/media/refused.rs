@@ -2,9 +2,10 @@
 
 use hyper::Method;
 use platform_tests::{
-    host::{TestHost, TestHostBuilder, eventually},
+    host::{TestHost, TestHostBuilder},
     images::{BOUNDARY, Part, gif, png},
     shop::documents,
+    wait::eventually,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -9,13 +9,13 @@ use host::{
 };
 use mongodb::bson::{Bson, Document, doc};
 use platform_tests::{
-    host::eventually,
     store::{
         backend::{START_MS, open_mongo},
         generate,
         mongod::{self, Mongod},
         write::{increment, insert, set, update},
     },
+    wait::eventually,
 };
 use serde_json::json;
 use store_model::{Access, CollectionSchema, Field, Filter, Query};

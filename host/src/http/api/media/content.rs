@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 
-use super::{id_of, set};
+use super::{id_of, schemas::ImageBytes, set};
 use crate::{
     app::App,
     chain::chain,
@@ -28,8 +28,16 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// Should a browser ever take an image for a page, that page may do nothing.
 const POLICY: &str = "default-src 'none'; sandbox";
 
-/// Answers everybody who knows the address.
-pub(crate) async fn content(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+/// Show an image
+///
+/// The bytes of an image, for everybody. A range that cannot be had is answered with all of them.
+#[utoipa::path(
+    get, path = "/media/{id}", operation_id = "getMedia", tag = "media",
+    params(("id" = String, Path, description = "The id of the image.")),
+    responses(ImageBytes),
+    security((), ("bearerAuth" = [])),
+)]
+pub(crate) async fn get(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, _body) = request.into_parts();
     // A token is not needed, but one that is given must be good, as everywhere.
     let asks = access::Asks { method: &parts.method, path: parts.uri.path(), headers: &parts.headers };
