@@ -130,6 +130,7 @@ impl Passwords {
             Err(TryAcquireError::Closed) => return Err(HashError::Failed),
         };
         let running = self.running.clone().acquire_owned().await.map_err(|_| HashError::Failed)?;
+        metrics::counter!("password_hashes_total").increment(1);
         task::spawn_blocking(move || {
             // The permits end with the work, not with a caller who went away.
             let _permits = (admitted, running);

@@ -109,7 +109,8 @@ pub(crate) fn viewer(ctx: &Context<'_>, request: &Request) -> Result<Viewer> {
         }
         None => ctx.config::<Config>().default_currency,
     };
-    Ok(Viewer { currency, now: ctx.now(), sees_all: request.caller.may("products:read") })
+    let sees_all = request.caller.may("products:read");
+    Ok(Viewer { currency, now: ctx.now(), sees_all, groups: request.caller.groups.clone() })
 }
 
 /// The product that a write is about, in the version that the client expects.

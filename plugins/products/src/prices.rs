@@ -75,7 +75,7 @@ impl Computed {
         for (place, currency) in currencies.iter().enumerate() {
             let mut lowest: Option<i64> = None;
             for variant in variants {
-                let quoted = quote(variant.prices.iter().map(PriceTerms::from), currency, now);
+                let quoted = quote(variant.prices.iter().map(PriceTerms::from), currency, &[], now);
                 lowest = quoted.price.map(|price| price.amount).into_iter().chain(lowest).min();
                 sooner(&mut changes_at, quoted.until);
             }

@@ -53,8 +53,8 @@ pub(crate) fn products(router: &mut Router) {
         .summary("List products")
         .description(
             "Callers without `products:read` see active products only. `q` searches names, SKUs, barcodes, tags and \
-             descriptions. Each variant has the list price that applies now, and whether it can be bought. `price` filters and sorts by the lowest \
-             of them, in `currency`: the shop's or another configured one. A product whose price has started or ended \
+             descriptions. Each variant has the list price that applies now, to customers that of their groups where it is lower, and \
+             whether it can be bought. `price` filters and sorts by the lowest of those for everybody, in `currency`: the shop's or another configured one. A product whose price has started or ended \
              by itself gets a new version when a list next looks at prices.",
         )
         .public()

@@ -184,7 +184,8 @@ pub struct PriceTerms<'p> {
     pub currency: &'p str,
     pub compare_at: Option<i64>,
     pub min_quantity: Option<i64>,
-    pub for_group: bool,
+    /// Whose price it is, if not everybody's.
+    pub group: Option<&'p str>,
     pub starts_at: Option<&'p str>,
     pub ends_at: Option<&'p str>,
 }
@@ -196,14 +197,14 @@ impl<'p> From<&'p VariantPrice> for PriceTerms<'p> {
             currency: &price.currency,
             compare_at: price.compare_at,
             min_quantity: price.min_quantity,
-            for_group: price.customer_group.is_some(),
+            group: price.customer_group.as_deref(),
             starts_at: price.starts_at.as_deref(),
             ends_at: price.ends_at.as_deref(),
         }
     }
 }
 
-/// The price of one piece for everybody, and until when it stays that.
+/// The price of one piece, and until when it stays that.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Quoted {
     pub price: Option<AppliedPrice>,
@@ -211,12 +212,18 @@ pub struct Quoted {
     pub until: Option<String>,
 }
 
-/// The price that applies at `now` to one piece, for customers without a group: the lowest of those that could.
-pub fn quote<'p>(prices: impl Iterator<Item = PriceTerms<'p>>, currency: &str, now: &str) -> Quoted {
+/// The price that applies at `now` to one piece, for somebody in these groups: the lowest of those that could.
+pub fn quote<'p>(
+    prices: impl Iterator<Item = PriceTerms<'p>>,
+    currency: &str,
+    groups: &[String],
+    now: &str,
+) -> Quoted {
     let mut lowest: Option<PriceTerms<'p>> = None;
     let mut until: Option<&str> = None;
     for price in prices {
-        if price.currency != currency || price.for_group || price.min_quantity.unwrap_or(1) > 1 {
+        let is_for_others = price.group.is_some_and(|group| !groups.iter().any(|own| own == group));
+        if price.currency != currency || is_for_others || price.min_quantity.unwrap_or(1) > 1 {
             continue;
         }
         let turns = [price.starts_at, price.ends_at].into_iter().flatten().filter(|&turn| turn > now);
@@ -421,7 +428,7 @@ mod tests {
             {"amount": 13, "currency": "EUR"},
         ]))
         .unwrap();
-        let at = |currency: &str, now: &str| quote(prices.iter().map(PriceTerms::from), currency, now);
+        let at = |currency: &str, now: &str| quote(prices.iter().map(PriceTerms::from), currency, &[], now);
         let amount = |quoted: &Quoted| quoted.price.as_ref().map(|price| price.amount);
 
         let now = at("USD", NOW);
@@ -429,6 +436,11 @@ mod tests {
         let earlier = at("USD", "2025-12-31T23:59:59.999Z");
         assert_eq!((amount(&earlier), earlier.until.as_deref()), (Some(80), Some(NOW)));
         assert_eq!(amount(&at("USD", "2026-01-15T00:00:00.000Z")), Some(12));
+        let of = |groups: &[&str]| {
+            let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
+            amount(&quote(prices.iter().map(PriceTerms::from), "USD", &groups, NOW))
+        };
+        assert_eq!([of(&["other"]), of(&["other", "vip"])], [Some(85), Some(11)]);
         assert_eq!(
             at("EUR", NOW),
             Quoted {
@@ -477,7 +489,7 @@ mod tests {
                 starts_at: starts.map(text),
                 ends_at: ends.map(text),
             }).collect();
-            let at = |hour: u8| quote(prices.iter().map(PriceTerms::from), "USD", &text(hour));
+            let at = |hour: u8| quote(prices.iter().map(PriceTerms::from), "USD", &[], &text(hour));
             let quoted = at(now);
             for later in now..9 {
                 if quoted.until.as_ref().is_some_and(|until| text(later) >= *until) {

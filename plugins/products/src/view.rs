@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use plugin_sdk::{Context, Document, Problem, StoreError};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
@@ -16,11 +16,13 @@ use crate::{
     rules::{PriceTerms, Quoted, quote},
 };
 
-/// For whom a product is shown: the currency, the moment, and whether drafts are.
+/// For whom a product is shown: the currency, the moment, the groups, and whether drafts are.
 pub(crate) struct Viewer {
     pub(crate) currency: String,
     pub(crate) now: String,
     pub(crate) sees_all: bool,
+    /// Whose prices the viewer has besides everybody's.
+    pub(crate) groups: Vec<String>,
 }
 
 /// What a read looks at in a stored product.
@@ -85,7 +87,9 @@ struct StoredPrice<'d> {
     currency: &'d str,
     compare_at: Option<i64>,
     min_quantity: Option<i64>,
-    customer_group: Option<IgnoredAny>,
+    /// May have been written with escapes, so it is not always borrowed.
+    #[serde(borrow)]
+    customer_group: Option<Cow<'d, str>>,
     starts_at: Option<&'d str>,
     ends_at: Option<&'d str>,
 }
@@ -157,7 +161,7 @@ impl Viewer {
     ) -> Result<usize, Problem> {
         let raw = variant.prices.get();
         let prices: Vec<StoredPrice<'_>> = serde_json::from_str(raw).map_err(unreadable)?;
-        let quoted = quote(prices.iter().map(StoredPrice::terms), &self.currency, &self.now);
+        let quoted = quote(prices.iter().map(StoredPrice::terms), &self.currency, &self.groups, &self.now);
         let end = raw.as_ptr() as usize - json.as_ptr() as usize + raw.len();
         out.push_str(&json[from..end]);
         out.push_str(",\"price\":");
@@ -175,7 +179,12 @@ impl Viewer {
             .variants
             .iter()
             .map(|variant| {
-                let quoted = quote(variant.prices.iter().map(PriceTerms::from), &self.currency, &self.now);
+                let quoted = quote(
+                    variant.prices.iter().map(PriceTerms::from),
+                    &self.currency,
+                    &self.groups,
+                    &self.now,
+                );
                 let mut shown = Map::new();
                 let Value::Object(members) = json!(variant) else { return Value::Null };
                 for (name, value) in members {
@@ -195,13 +204,13 @@ impl Viewer {
 }
 
 impl<'d> StoredPrice<'d> {
-    fn terms(&self) -> PriceTerms<'d> {
+    fn terms(&self) -> PriceTerms<'_> {
         PriceTerms {
             amount: self.amount,
             currency: self.currency,
             compare_at: self.compare_at,
             min_quantity: self.min_quantity,
-            for_group: self.customer_group.is_some(),
+            group: self.customer_group.as_deref(),
             starts_at: self.starts_at,
             ends_at: self.ends_at,
         }
@@ -241,8 +250,12 @@ mod tests {
         let host = MockHost::new::<crate::Products>();
         let ctx = Context::new(&host, b"");
         let document = Document { id: "prod_1".to_owned(), version: 1, json: product.to_string() };
-        let viewer =
-            Viewer { currency: "USD".to_owned(), now: "2026-01-01T00:00:00.000Z".to_owned(), sees_all };
+        let viewer = Viewer {
+            currency: "USD".to_owned(),
+            now: "2026-01-01T00:00:00.000Z".to_owned(),
+            sees_all,
+            groups: Vec::new(),
+        };
         let (mut out, mut until) = (String::new(), None);
         let seen = Seen::of(&ctx, &document).unwrap();
         if !viewer.may_see(&seen) {

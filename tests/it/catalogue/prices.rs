@@ -20,12 +20,20 @@ async fn names(client: &Client, query: &str) -> Vec<String> {
 
 async fn shop(builder: TestHostBuilder) -> TestHost {
     let config = "\n[plugins.products.config]\ncurrencies = [\"EUR\"]\n";
-    builder.plugin("products").plugin("categories").grants(SHOP_GRANTS).grants(config).start().await
+    builder
+        .plugin("products")
+        .plugin("categories")
+        .plugin("users")
+        .grants(SHOP_GRANTS)
+        .grants(config)
+        .start()
+        .await
 }
 
 on_each_backend!(
     shop(TestHostBuilder::empty()), shop(TestHostBuilder::empty().on_mongodb());
     lists_follow_the_price_that_applies,
+    customers_see_the_prices_of_their_groups,
 );
 
 async fn lists_follow_the_price_that_applies(mut host: TestHost) {
@@ -92,4 +100,33 @@ async fn lists_follow_the_price_that_applies(mut host: TestHost) {
         .get("/products?filter[_computed.changesAt][exists]=true")
         .await
         .expect_problem(400, "unknown_filter");
+}
+
+async fn customers_see_the_prices_of_their_groups(mut host: TestHost) {
+    let admin = host.admin().await;
+    let prices = json!([
+        {"amount": 100, "currency": "USD"},
+        {"amount": 60, "currency": "USD", "customerGroup": "wholesale"},
+        {"amount": 10, "currency": "USD", "customerGroup": "staff \"A\""},
+    ]);
+    admin.post("/products", &priced("Cup", prices)).await.expect(201);
+    let person = json!({"email": "ada@example.com", "password": "correct horse battery", "name": "Ada"});
+    let ada = host.anonymous().post("/users", &person).await.expect(201);
+    let login = json!({"email": person["email"], "password": person["password"]});
+    let login = host.anonymous().post("/auth/customer/login", &login).await.expect(200);
+    let customer = host.with_token(login["accessToken"].as_str().unwrap());
+    let price = async |client: &Client| {
+        let answer = client.get("/products").await;
+        let control = answer.header("cache-control").unwrap().to_owned();
+        (answer.expect(200)[0]["variants"][0]["price"]["amount"].clone(), control)
+    };
+    let (amount, control) = price(&host.anonymous()).await;
+    assert_eq!((amount, control.contains("public")), (json!(100), true));
+    assert_eq!(price(&customer).await.0, 100);
+    // At the next request, with the token from before.
+    let path = format!("/users/{}", ada["id"].as_str().unwrap());
+    admin.patch(&path, &json!({"groups": ["wholesale"]})).await.expect(200);
+    let (amount, control) = price(&customer).await;
+    assert_eq!((amount, control.contains("public")), (json!(60), false), "{control}");
+    assert_eq!(price(&host.anonymous()).await.0, 100);
 }

@@ -108,3 +108,68 @@ async fn what_the_client_says_of_its_address_is_not_believed() {
     let failures = documents(&host, "_audit").await;
     assert!(failures.values().all(|entry| entry["address"] == "127.0.0.1"), "{failures:?}");
 }
+
+/// How many passwords this process has hashed.
+async fn hashes(host: &TestHost) -> u64 {
+    let metrics = host.anonymous().get("//metrics").await.text();
+    let line = metrics.lines().find_map(|line| line.strip_prefix("password_hashes_total "));
+    line.unwrap_or("0").trim().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_and_unknown_people_cost_the_same_number_of_hashes() {
+    let host = host().await;
+    account(&host, host::identity::AccountKind::Customer, "known@example.com", &[]).await;
+    let cost = async |flow: &str, email: &str, password: &str| {
+        let before = hashes(&host).await;
+        let status = login(&host, flow, email, password).await.status.as_u16();
+        (status, hashes(&host).await - before)
+    };
+    assert_eq!(cost("customer", "known@example.com", "wrong").await, (401, 1));
+    assert_eq!(cost("customer", "unknown@example.com", "wrong").await, (401, 1));
+    assert_eq!(cost("admin", "known@example.com", PASSWORD).await, (401, 1));
+    assert_eq!(cost("customer", "no address", "wrong").await, (401, 1));
+    assert_eq!(cost("customer", "known@example.com", PASSWORD).await, (200, 1));
+    let registers = async |email: &str| {
+        let before = hashes(&host).await;
+        let person = json!({"email": email, "password": PASSWORD, "name": "Eve"});
+        let status = host.anonymous().post("/users", &person).await.status.as_u16();
+        (status, hashes(&host).await - before)
+    };
+    assert_eq!(registers("known@example.com").await, (409, 1));
+    assert_eq!(registers("new@example.com").await, (201, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_logins_leaves_the_catalogue_served() {
+    let mut host = TestHostBuilder::shop()
+        .configure(|config| {
+            config.rate_limits.auth_per_minute = 0;
+            config.auth.hash_queue = 4;
+        })
+        .start()
+        .await;
+    let admin = host.admin().await;
+    let product = platform_tests::shop::product("Cup", "CUP-1");
+    let made = admin.post("/products", &product).await.expect(201);
+    let path = format!("/products/{}", made["id"].as_str().unwrap());
+    let reader = host.anonymous();
+    let emails: Vec<String> = (0..48).map(|number| format!("person{number}@example.com")).collect();
+    let registers_and_logs_in = async |email: &str| {
+        let person = json!({"email": email, "password": PASSWORD, "name": "Eve"});
+        let registered = host.anonymous().post("/users", &person).await.status.as_u16();
+        (registered, login(&host, "customer", email, PASSWORD).await.status.as_u16())
+    };
+    let flood = emails.iter().map(|email| registers_and_logs_in(email));
+    let reads = async {
+        for _ in 0..100 {
+            reader.get(&path).await.expect(200);
+            admin.get("/products").await.expect(200);
+        }
+    };
+    let (flooded, ()) = futures_util::join!(join_all(flood), reads);
+    assert!(flooded.iter().all(|(made, _)| [201, 429].contains(made)), "{flooded:?}");
+    assert!(flooded.iter().all(|(_, login)| [200, 401, 429].contains(login)), "{flooded:?}");
+    // Some were told to come back, so it was a flood.
+    assert!(flooded.iter().any(|(made, _)| *made == 429), "{flooded:?}");
+}

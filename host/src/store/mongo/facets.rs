@@ -1,5 +1,7 @@
 //! Facets as pipelines: the server groups by value, what is a range or among the first is decided here.
 
+use std::time::Duration;
+
 use mongodb::{
     ClientSession,
     bson::{Document as BsonDocument, RawDocumentBuf, doc},
@@ -9,13 +11,15 @@ use store_model::{Facet, FacetCount, Facets, facets::Tally, validate::check_face
 use super::{
     Mongo,
     bson::scalar_of_bson,
-    commit::PATIENCE,
     fault::Fault,
     filter::{all, prefix_range, query as to_query},
     read::number,
     table::{Table, least_of},
 };
 use crate::store::error::ReadError;
+
+/// The server fetches every document that matches, once for each facet.
+const FACETS_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Mongo {
     pub(super) async fn read_facets(
@@ -26,7 +30,10 @@ impl Mongo {
         let table = self.table(collection).await?;
         let text = check_facets(&table.schema, facets)?;
         let matching = to_query(&table, &facets.filter, facets.scope.as_ref(), text.as_ref());
-        self.of_one_moment(|session| self.count_facets(session, &table, facets, &matching)).await
+        self.of_one_moment_within(FACETS_PATIENCE, |session| {
+            self.count_facets(session, &table, facets, &matching)
+        })
+        .await
     }
 
     async fn count_facets(
@@ -43,7 +50,7 @@ impl Mongo {
             let mut groups = records
                 .aggregate(pipeline(table, facet, matching.clone()))
                 .with_type::<RawDocumentBuf>()
-                .max_time(PATIENCE)
+                .max_time(FACETS_PATIENCE)
                 .session(&mut session)
                 .await?;
             while groups.advance(&mut session).await? {

@@ -118,8 +118,20 @@ impl Mongo {
     where
         F: Future<Output = Result<T, Fault>>,
     {
+        self.of_one_moment_within(PATIENCE, read).await
+    }
+
+    /// The same for what the server may work on for longer.
+    pub(super) async fn of_one_moment_within<T, F>(
+        &self,
+        patience: Duration,
+        read: impl Fn(ClientSession) -> F,
+    ) -> Result<T, ReadError>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
         let read = not_early(|| async { read(self.snapshot().await?).await });
-        Ok(timeout(PATIENCE, read).await.unwrap_or(Err(Fault::Late))?)
+        Ok(timeout(patience, read).await.unwrap_or(Err(Fault::Late))?)
     }
 
     /// Calls back with every record that matches, by id and all of one moment.
