@@ -43,6 +43,9 @@ pub(crate) fn start(workspace: &Workspace) -> Result<Mongod> {
         .args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet", "--replSet", "rs0"])
         .args(["--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "256"])
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+        // Every index is an open file, also of a dropped database for as long as there is history to read: by default
+        // five minutes, in which the tests make more files than a process may have.
+        .args(["--setParameter", "minSnapshotHistoryWindowInSeconds=10"])
         .args(["--port", &port.to_string()])
         .arg("--dbpath")
         .arg(&folder)

@@ -31,8 +31,7 @@ pub(super) async fn principal(
     visit: &Visit,
 ) -> Result<Option<Principal>, ApiError> {
     let principal = behind_token(app, asks.headers).await;
-    let account = principal.as_ref().ok().and_then(Option::as_ref).map(|principal| principal.id.as_str());
-    count(app, asks, account, visit)?;
+    count(app, asks, principal.as_ref().ok().and_then(Option::as_ref), visit)?;
     principal
 }
 
@@ -40,10 +39,10 @@ pub(super) async fn principal(
 pub(super) fn count(
     app: &App,
     asks: &Asks<'_>,
-    account: Option<&str>,
+    caller: Option<&Principal>,
     visit: &Visit,
 ) -> Result<(), ApiError> {
-    app.limits().count(asks.method, asks.path, account, visit.address, Some(&visit.quota))
+    app.limits().count(asks.method, asks.path, caller, visit.address, Some(&visit.quota))
 }
 
 async fn behind_token(app: &App, headers: &HeaderMap) -> Result<Option<Principal>, ApiError> {

@@ -37,6 +37,7 @@ pub(super) enum Secret {
     Hash(String),
 }
 
+const PASSWORD_RULE: &str = "A password is a text of 12 characters to 1024 bytes.";
 /// Stands where a password was: it fits what a schema asks of one.
 const HIDDEN_PASSWORD: &str = "(hidden from plugins)";
 
@@ -67,10 +68,11 @@ pub(super) async fn checked(
         let code = if unknown { "unknown_field" } else { "validation_failed" };
         let fields = violations
             .into_iter()
-            .map(|violation| FieldProblem {
-                pointer: violation.pointer,
-                code: violation.code.to_owned(),
-                message: violation.message,
+            .map(|violation| {
+                // The checker's sentence quotes the value.
+                let secret = entry.route.takes_password && violation.pointer == "/password";
+                let message = if secret { PASSWORD_RULE.to_owned() } else { violation.message };
+                FieldProblem { pointer: violation.pointer, code: violation.code.to_owned(), message }
             })
             .collect();
         return Err(ApiError::new(code, "The request does not fit the schema.").fields(fields));

@@ -196,5 +196,11 @@ async fn answer(
 
 /// Staff and service accounts' changes are audited.
 fn audited(entry: &RouteEntry, caller: &Caller, visit: &Visit) -> Option<Actor> {
-    if entry.route.method == "GET" { None } else { access::actor(caller, visit) }
+    if entry.route.method == "GET" {
+        return None;
+    }
+    // What a command of the host's own changes of accounts is audited, too.
+    let by_host = caller.kind == CallerKind::System && entry.plugin.grants.may_identity();
+    let system = || Actor { kind: caller.kind.as_str().to_owned(), id: None, address: None };
+    if by_host { Some(system()) } else { access::actor(caller, visit) }
 }

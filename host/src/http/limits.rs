@@ -19,7 +19,11 @@ use governor::{
 use ipnet::IpNet;
 
 use super::{error::ApiError, respond::set};
-use crate::{clock::Clock, config::RateLimitsConfig};
+use crate::{
+    clock::Clock,
+    config::RateLimitsConfig,
+    identity::{Principal, PrincipalKind},
+};
 
 /// How many requests go by between two looks for callers that can be forgotten.
 const SWEEP_EVERY: u32 = 10_000;
@@ -95,19 +99,21 @@ impl Limits {
         &self,
         method: &Method,
         path: &str,
-        account: Option<&str>,
+        caller: Option<&Principal>,
         address: Option<IpAddr>,
         tell: Option<&TellLater>,
     ) -> Result<(), ApiError> {
         let reads = method == Method::GET || method == Method::HEAD;
-        // Who registers learns whether an address is known, and costs a hash.
-        let registers = path == "/users" && account.is_none();
+        // Who registers or takes another address learns whether that is known; accounts to do it with are free.
+        let is_staff = caller.is_some_and(|caller| caller.kind != PrincipalKind::Customer);
+        let names_address = !reads && method != Method::DELETE && !is_staff && is_user(path);
         let quotas = match reads {
             true => &self.read,
-            false if path.starts_with("/auth/") || registers => &self.auth,
+            false if path.starts_with("/auth/") || names_address => &self.auth,
             false => &self.write,
         };
         let Some(quotas) = quotas else { return Ok(()) };
+        let account = caller.filter(|_| !names_address).map(|caller| caller.id.as_str());
         let key = match (account, address) {
             (Some(account), _) => Key::Account(account.to_owned()),
             (None, Some(address)) if self.exempt.iter().any(|network| network.contains(&address)) => {
@@ -119,6 +125,11 @@ impl Limits {
         };
         quotas.count(&key, tell)
     }
+}
+
+/// `/users` and `/users/{id}`, and not what is below.
+fn is_user(path: &str) -> bool {
+    path.strip_prefix("/users").is_some_and(|rest| rest.is_empty() || rest.rfind('/') == Some(0))
 }
 
 impl Quotas {

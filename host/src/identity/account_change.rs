@@ -13,7 +13,7 @@ use crate::store::CommitError;
 use super::{
     AccountError, AccountKind, AccountStatus, Identity, NewAccount, SessionView, User,
     account::{self, Account, EPOCH, PASSWORD_HASH},
-    password,
+    one_time, password,
     permission::allows,
     role::SUPERADMIN,
     session::{self, set},
@@ -22,8 +22,8 @@ use super::{
 
 /// What staff need to make and change the accounts of others.
 pub const USERS_WRITE: &str = "users:write";
-/// Most sessions that are deleted with their account; the others end by themselves.
-const SESSIONS: u32 = 500;
+/// Most sessions, and most one-use tokens, that are deleted with their account; the others end by themselves.
+const WITH_ACCOUNT: u32 = 400;
 
 /// For whom an account is made or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,10 +196,12 @@ impl Identity {
             .filter(|(name, value)| was.get(name) != Some(value))
             .map(|(name, value)| set(&name, value))
             .collect();
-        if operations.is_empty() {
-            return Ok(AccountPrepared { user, writes: Vec::new() });
-        }
         self.check_outranked(&account, by).await?;
+        if operations.is_empty() {
+            // Whatever changes with it, changes of an account that there is.
+            let writes = vec![Write::new(account::COLLECTION, id, Operation::Check)];
+            return Ok(AccountPrepared { user, writes });
+        }
         if user.status == AccountStatus::Disabled && before.status == AccountStatus::Active {
             // A session that was ended stays so when the account is enabled again.
             operations.push(ended());
@@ -220,7 +222,7 @@ impl Identity {
         Ok(AccountPrepared { user, writes })
     }
 
-    /// The writes that delete an account and its sessions.
+    /// The writes that delete an account with its sessions and one-use tokens.
     ///
     /// # Errors
     /// Why it cannot be deleted.
@@ -236,14 +238,16 @@ impl Identity {
         let query = Query {
             filter: Filter::eq("accountId", id),
             fields: vec!["accountId".to_owned()],
-            limit: SESSIONS,
+            limit: WITH_ACCOUNT,
             ..Query::default()
         };
-        let sessions = self.inner.store.document_find(session::COLLECTION, &query).await;
-        for Document { id, version, .. } in sessions.map_err(AccountError::Read)?.documents {
-            let mut end = Write::new(session::COLLECTION, id, Operation::Delete);
-            end.expected_version = Some(version);
-            writes.push(end);
+        for collection in [session::COLLECTION, one_time::COLLECTION] {
+            let found = self.inner.store.document_find(collection, &query).await;
+            for Document { id, version, .. } in found.map_err(AccountError::Read)?.documents {
+                let mut end = Write::new(collection, id, Operation::Delete);
+                end.expected_version = Some(version);
+                writes.push(end);
+            }
         }
         Ok(writes)
     }

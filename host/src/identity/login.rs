@@ -95,8 +95,12 @@ impl Identity {
                         user,
                     });
                 }
-                // The account was changed while its password was compared: what was compared no longer counts.
-                Err(CommitError::Refused(CommitRefused { write: 0, reason: Refusal::Guard })) => {
+                // The account was changed or deleted while its password was compared: what was compared no longer
+                // counts.
+                Err(CommitError::Refused(CommitRefused {
+                    write: 0,
+                    reason: Refusal::Guard | Refusal::NotFound,
+                })) if outcome.is_ok() => {
                     return Err(LoginError::InvalidCredentials);
                 }
                 Err(CommitError::Refused(CommitRefused {

@@ -68,9 +68,11 @@ pub(super) fn is_known_hash(hash: &str) -> bool {
         })
 }
 
-/// Whether a hash is to be replaced when its password is known.
+/// Whether a hash is to be replaced when its password is known: it was not made with today's costs.
 pub(super) fn is_outdated(hash: &str) -> bool {
-    is_bcrypt(hash)
+    let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+    let params = PasswordHash::new(hash).ok().and_then(|parsed| Params::try_from(&parsed).ok());
+    params.is_none_or(|params| costs(&params) != costs(&Params::DEFAULT))
 }
 
 fn is_bcrypt(hash: &str) -> bool {
@@ -200,6 +202,7 @@ mod tests {
         assert!(!passwords.verify(secret("correct horse"), Some(hash.clone())).await.unwrap());
         let own = passwords.hash(secret("correct horse battery")).await.unwrap();
         assert!(is_known_hash(&own) && !is_outdated(&own));
+        assert!(is_outdated(&own.replacen("t=2", "t=3", 1)));
         for wrong in [
             String::new(),
             "plain text".to_owned(),

@@ -127,6 +127,8 @@ impl Identity {
                 writes.push(write);
                 token
             });
+            // Of nobody who is being deleted.
+            writes.extend(account.as_ref().map(held));
             let actor = account.as_ref().map(|account| (account.kind(), account.id()));
             if actor.is_some() {
                 writes.push(origin.audit(&inner.store, actor, "ok", &writes));
@@ -208,7 +210,7 @@ impl Identity {
             let made = one_time::new(&inner.store, Purpose::Address, &account);
             let Some((token, write)) = made else { return Ok(()) };
             let mut writes = counts.failure(&keys);
-            writes.push(write);
+            writes.extend([write, held(&account)]);
             match inner.store.commit(writes).await {
                 Ok(_) => {
                     self.send_token(&account, Purpose::Address, &token).await;
@@ -307,6 +309,11 @@ fn audience(account: &Account) -> Audience {
         AccountKind::Admin => Audience::Admin,
         AccountKind::Customer => Audience::Storefront,
     }
+}
+
+/// Keeps the account from being deleted in the same moment.
+fn held(account: &Account) -> Write {
+    Write::new(account::COLLECTION, account.id(), Operation::Check)
 }
 
 /// Whether the counts were changed by another attempt.

@@ -156,8 +156,14 @@ impl Identity {
         by: Editor<'_>,
     ) -> Result<Vec<Write>, AccountError> {
         if let Some(role) = self.inner.roles.missing(roles).await.map_err(AccountError::Read)? {
-            let ids = self.inner.roles.ids().await.map_err(AccountError::Read)?;
-            let known = ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+            let known = match by {
+                Editor::Host => {
+                    let ids = self.inner.roles.ids().await.map_err(AccountError::Read)?;
+                    ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+                }
+                // Not everybody who gives roles may see them.
+                _ => "those of `GET /roles`".to_owned(),
+            };
             return Err(AccountError::UnknownRole { role, known });
         }
         let mut checks = Vec::with_capacity(roles.len());

@@ -16,8 +16,8 @@ use crate::seed::SystemApi;
 
 /// People that are written side by side: a password without a hash costs a core's time.
 const PARALLEL: usize = 4;
-/// Members that a change of somebody who exists leaves alone.
-const ONLY_NEW: [&str; 4] = ["password", "passwordHash", "addresses", "kind"];
+/// Members that a change of somebody who exists leaves alone: a file takes nobody's rights away and gives none.
+const ONLY_NEW: [&str; 6] = ["password", "passwordHash", "addresses", "kind", "roles", "status"];
 
 /// The address that a line is about, as the shop keeps it.
 pub(super) fn address(body: &mut Map<String, Value>, place: Place) -> Result<String, Box<Mistake>> {
@@ -45,7 +45,10 @@ pub(super) async fn look_up(
     emails: &[&str],
 ) -> Result<Result<HashMap<String, Value>, Refusal>, ImportError> {
     let emails: Vec<String> = emails.iter().map(|email| escaped(email)).collect();
-    let query = format!("/users?limit=100&count=none&fields=id,email&filter[email][in]={}", emails.join(","));
+    let query = format!(
+        "/users?limit=100&count=none&fields=id,email,kind,emailVerified&filter[email][in]={}",
+        emails.join(",")
+    );
     match api.request("GET", &query, None).await? {
         (200, Value::Array(items)) => {
             let by_email = |item: Value| Some((item["email"].as_str()?.to_owned(), item));
@@ -61,6 +64,17 @@ pub(super) fn operation(draft: &super::Draft, existing: Option<&Value>) -> Resul
     let mut data = draft.body.clone();
     match existing {
         Some(current) => {
+            let kind = data.get("kind").and_then(Value::as_str).unwrap_or("customer");
+            if current["kind"] != kind {
+                let message = "The account with this address is of another kind.";
+                return Err(Box::new(draft.mistake("/kind", "validation_failed", message)));
+            }
+            // Whoever registered here with the address of another may not get what belongs to that person.
+            if current["emailVerified"] == false && data.get("emailVerified") == Some(&Value::Bool(true)) {
+                let message =
+                    "Somebody registered here with this address and did not prove that it is theirs.";
+                return Err(Box::new(draft.mistake("/email", "already_exists", message)));
+            }
             data.retain(|name, _| !ONLY_NEW.contains(&name.as_str()));
             Ok(json!({"op": "update", "id": current["id"], "data": data}))
         }

@@ -17,7 +17,7 @@ use super::{
     engine::PluginEngine,
     grants::Grants,
     imports::filter_to_guest,
-    instance::{CallSetup, Caller, Granted, PluginName, Reach, finish, new_store},
+    instance::{CallSetup, Caller, CallerKind, Granted, PluginName, Reach, finish, new_store},
     outcome::{CallError, Failure},
 };
 use crate::{
@@ -306,7 +306,12 @@ fn serialization_key(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequ
         SerializedBy::Param(param) => &request.params.iter().find(|(name, _)| name == param)?.1,
         SerializedBy::Caller => request.caller.subject.as_ref()?,
     };
-    Some(format!("{}/{value}", plugin.id()))
+    // A customer who floods a queue keeps staff out of none.
+    let whose = match request.caller.kind {
+        CallerKind::Anonymous | CallerKind::Customer => "customers",
+        CallerKind::Admin | CallerKind::Service | CallerKind::System => "staff",
+    };
+    Some(format!("{}/{whose}/{value}", plugin.id()))
 }
 
 fn to_guest(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> guest::Request {

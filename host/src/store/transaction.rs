@@ -81,9 +81,45 @@ struct State {
     answered: Option<Answer>,
 }
 
+#[derive(Clone)]
 struct InFlight {
     result: watch::Receiver<Option<CommitResult>>,
     answer: Option<AnswerPlan>,
+    parts: Parts,
+}
+
+/// Which writes of a commit are whose: first those that were asked for, then those that joined, then the record.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    own: usize,
+    joined: usize,
+}
+
+impl Parts {
+    /// Whether a refusal may be another one the next time.
+    fn is_conflict(self, refused: &CommitRefused) -> bool {
+        match refused.reason {
+            Refusal::Version { .. } | Refusal::Guard => refused.write < self.joined,
+            // What joins was there when it was prepared.
+            Refusal::NotFound => (self.own..self.joined).contains(&refused.write),
+            _ => false,
+        }
+    }
+
+    /// The refusal as who asked is told.
+    fn told(self, refused: &CommitRefused) -> CommitRefused {
+        let write = refused.write.min(self.own);
+        let reason = match &refused.reason {
+            // Its versions and ids are nobody's business.
+            Refusal::Version { .. } | Refusal::NotFound
+                if (self.own..self.joined).contains(&refused.write) =>
+            {
+                Refusal::Guard
+            }
+            reason => reason.clone(),
+        };
+        CommitRefused { write, reason }
+    }
 }
 
 impl Transaction {
@@ -119,10 +155,10 @@ impl Transaction {
         let own = writes.len();
         let mut writes = writes;
         writes.append(&mut self.state().joining);
-        let asked = writes.len();
+        let parts = Parts { own, joined: writes.len() };
         let writes = self.complete_writes(store, writes, &events, answer.as_ref());
         let (sender, mut result) = watch::channel(None);
-        self.state().last = Some(InFlight { result: result.clone(), answer: answer.clone() });
+        self.state().last = Some(InFlight { result: result.clone(), answer: answer.clone(), parts });
         let store = store.clone();
         // Detached: whoever stops waiting, the commit goes on and its result is kept.
         tokio::spawn(async move {
@@ -130,12 +166,10 @@ impl Transaction {
             sender.send_replace(Some(Arc::new(outcome)));
         });
         let outcome = wait(&mut result).await;
-        self.conclude(asked, &outcome, answer.as_ref());
+        self.conclude(parts, &outcome, answer.as_ref());
         match outcome.as_ref() {
             Ok(documents) => Ok(documents.iter().take(own).cloned().collect()),
-            Err(CommitError::Refused(refused)) if refused.write >= own => {
-                Err(CommitError::Refused(CommitRefused { write: own, reason: refused.reason.clone() }))
-            }
+            Err(CommitError::Refused(refused)) => Err(CommitError::Refused(parts.told(refused))),
             Err(error) => Err(error.again()),
         }
     }
@@ -146,12 +180,17 @@ impl Transaction {
         self.state().joining.extend(writes);
     }
 
+    /// Forgets what was to go with the next commit.
+    pub fn unjoin(&self) {
+        self.state().joining.clear();
+    }
+
     /// Waits for a commit that is still under way and answers what the request's last commit answers.
     pub async fn settle(&self) -> Settled {
-        let waiting = self.state().last.as_ref().map(|last| (last.result.clone(), last.answer.clone()));
-        if let Some((mut result, answer)) = waiting {
+        let waiting = self.state().last.clone();
+        if let Some(InFlight { mut result, answer, parts }) = waiting {
             let outcome = wait(&mut result).await;
-            self.conclude(usize::MAX, &outcome, answer.as_ref());
+            self.conclude(parts, &outcome, answer.as_ref());
         }
         self.settled()
     }
@@ -193,9 +232,7 @@ impl Transaction {
 
     /// Remembers what a commit's result means for the request. A commit that is refused takes nothing back: the answer
     /// of the one before it is stored and counts.
-    ///
-    /// `asked` are the writes of the request itself, before those that record it.
-    fn conclude(&self, asked: usize, outcome: &CommitResult, answer: Option<&AnswerPlan>) {
+    fn conclude(&self, parts: Parts, outcome: &CommitResult, answer: Option<&AnswerPlan>) {
         let mut state = self.state();
         match outcome.as_ref() {
             Ok(documents) => {
@@ -208,16 +245,14 @@ impl Transaction {
                         documents.last().and_then(Option::as_ref).map(|record| record.version);
                 }
             }
-            Err(CommitError::Refused(refused)) => match refused.reason {
-                Refusal::Version { .. } | Refusal::Guard if refused.write < asked => state.conflicted = true,
+            Err(CommitError::Refused(refused)) if parts.is_conflict(refused) => state.conflicted = true,
+            Err(CommitError::Refused(refused)) if refused.write >= parts.joined => {
                 // Another request with the same key was first.
-                Refusal::AlreadyExists | Refusal::Version { .. } | Refusal::NotFound
-                    if asked != usize::MAX && refused.write >= asked =>
-                {
-                    state.superseded = true;
-                }
-                _ => {}
-            },
+                state.superseded |= matches!(
+                    refused.reason,
+                    Refusal::AlreadyExists | Refusal::Version { .. } | Refusal::NotFound
+                );
+            }
             Err(_) => {}
         }
     }

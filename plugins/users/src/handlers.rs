@@ -65,11 +65,15 @@ pub(crate) fn delete(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     request.check_version(person.version())?;
     ctx.account_delete(&person.account.id)?;
     let mut commit = ctx.commit();
-    if let Some(profile) = &person.profile {
-        let deleted = commit.delete(PROFILES, &person.account.id);
-        commit.expect_version(deleted, profile.version);
-        commit.event_with("user.deleted", deleted, &person.event());
+    if person.profile.is_none() {
+        // So that there is something to be deleted, which the event is about.
+        commit.insert_with_id(PROFILES, &person.account.id, &person.profile_or_new());
     }
+    let deleted = commit.delete(PROFILES, &person.account.id);
+    if let Some(profile) = &person.profile {
+        commit.expect_version(deleted, profile.version);
+    }
+    commit.event_with("user.deleted", deleted, &person.event());
     Ok(commit.answer_empty()?)
 }
 

@@ -57,7 +57,7 @@ impl User {
     pub(crate) fn new(account: Account, profile: Option<(&Profile, u64)>) -> Self {
         let (metadata, version, updated_at) = match profile {
             Some((profile, version)) => (profile.metadata.clone(), version, profile.updated_at.clone()),
-            None => (Map::new(), 0, String::new()),
+            None => (Map::new(), 0, account.created_at.clone()),
         };
         Self {
             id: account.id,
@@ -73,7 +73,8 @@ impl User {
             metadata,
             version,
             created_at: account.created_at,
-            updated_at: account.updated_at.max(updated_at),
+            // Not the account's, which every login changes.
+            updated_at,
             last_login_at: account.last_login_at,
         }
     }

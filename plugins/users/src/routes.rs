@@ -20,12 +20,11 @@ const FILTERS: &[&str] = &[
     "roles",
     "acceptsMarketing",
     "createdAt",
-    "updatedAt",
     "lastLoginAt",
 ];
 
 /// Fields that lists may be sorted by.
-const SORTS: &[&str] = &["id", "email", "name", "kind", "status", "createdAt", "updatedAt", "lastLoginAt"];
+const SORTS: &[&str] = &["id", "email", "name", "kind", "createdAt", "lastLoginAt"];
 
 /// Codes that replacing and changing have in common.
 const CHANGE_ERRORS: &[&str] = &[
@@ -58,7 +57,7 @@ pub(crate) fn users(router: &mut Router) {
         .description(
             "Anybody may register as a customer. Staff with `users:write` may set the other members too, and so make \
              staff: nobody gives a role that allows what they may not do. The address is not verified yet; \
-             `POST /auth/email/verify` sends the mail that does it.",
+             `POST /auth/email/verification` sends the mail for it.",
         )
         .public()
         .body::<Registration>()
@@ -121,8 +120,9 @@ pub(crate) fn users(router: &mut Router) {
         .delete("/users/{id}", "deleteUser", handlers::delete)
         .summary("Delete a user")
         .description(
-            "Deletes everything that names the person: account, profile, addresses and sessions. What the person bought \
-             stays as figures under an id that leads nowhere. Customers delete themselves only.",
+            "Deletes everything that names the person: account, profile, addresses, sessions and tokens. What the person \
+             bought stays as figures under an id that leads nowhere. An answer that was stored under an idempotency key \
+             stays for its 24 hours. Customers delete themselves only.",
         )
         .customer()
         .permission("users:write")

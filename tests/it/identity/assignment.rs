@@ -1,4 +1,5 @@
-//! Mass assignment: what a body may not set, for every operation of the served document.
+//! Mass assignment and injection: what a body may not set, and values that mean something to a database, for every
+//! operation of the served document.
 
 use platform_tests::{host::TestHost, shop::writes_nothing};
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ on_each_backend!(
     shop().start(), shop().on_mongodb().start();
     no_operation_takes_a_member_that_it_does_not_know,
     no_operation_takes_a_read_only_member,
+    no_operation_takes_an_operator_for_a_value,
 );
 
 /// Whoever may call the most of it.
@@ -83,4 +85,44 @@ async fn no_operation_takes_a_read_only_member(host: TestHost) {
         }
     }
     assert!(tried >= 100 && done >= 40, "{done} of {tried} bodies were taken");
+}
+
+/// The pointers of all texts in a body.
+fn texts(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(_) => found.push(at.to_owned()),
+        Value::Object(members) => {
+            members.iter().for_each(|(name, member)| texts(member, &format!("{at}/{name}"), found));
+        }
+        Value::Array(elements) => {
+            elements.iter().enumerate().for_each(|(index, it)| texts(it, &format!("{at}/{index}"), found));
+        }
+        _ => {}
+    }
+}
+
+async fn no_operation_takes_an_operator_for_a_value(host: TestHost) {
+    let document = host.anonymous().get("//openapi.json").await.expect(200);
+    let world = World::new(host).await;
+    let mut tried = 0;
+    for operation in operations(&document) {
+        let Some((_, example)) = operation.body() else { continue };
+        let client = world.client(caller(operation.path)).await;
+        let mut pointers = Vec::new();
+        texts(example, "", &mut pointers);
+        // What is free for integrations may be any JSON.
+        pointers.retain(|pointer| !pointer.contains("/metadata/") && !pointer.contains("/attributes/"));
+        for pointer in pointers {
+            for operator in [json!({"$ne": null}), json!({"$gt": ""}), json!(["x' OR '1'='1"])] {
+                let mut body = example.clone();
+                *body.pointer_mut(&pointer).unwrap() = operator;
+                let answer = operation.call(&world, &client, Some(&body), None);
+                let answer = writes_nothing(&world.host, answer).await;
+                let what = format!("{} {} at {pointer}: {}", operation.method, operation.path, answer.text());
+                assert!([400, 422].contains(&answer.status.as_u16()), "{what}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 150, "{tried} values were tried");
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use platform_tests::host::{TestHost, TestHostBuilder};
+use serde_json::json;
 
 use super::people::{PASSWORD, client, customer, login, me};
 
@@ -66,4 +67,34 @@ async fn an_exempt_network_has_no_quota() {
     let eve = client(&host, &customer(&host, "eve@example.com").await);
     me(&eve).await.expect(200);
     me(&eve).await.expect_problem(429, "rate_limited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_count_for_their_address_whoever_makes_them() {
+    let host =
+        TestHostBuilder::shop().configure(|config| config.rate_limits.auth_per_minute = 6).start().await;
+    let person =
+        |number: u32| json!({"email": format!("p{number}@example.com"), "password": PASSWORD, "name": "P"});
+    host.anonymous().post("/users", &person(0)).await.expect(201);
+    let tokens = login(&host, "customer", "p0@example.com", PASSWORD).await.expect(200);
+    let customer = host.with_token(tokens["accessToken"].as_str().unwrap());
+    customer.post("/users", &person(1)).await.expect(201);
+    let moves = json!({"email": "p1@example.com"});
+    customer.patch("/users/me", &moves).await.expect_problem(409, "already_exists");
+    customer.post("/users", &person(2)).await.expect(201);
+    host.anonymous().post("/users", &person(3)).await.expect(201);
+    host.anonymous().post("/users", &person(4)).await.expect_problem(429, "rate_limited");
+    customer.post("/users", &person(4)).await.expect_problem(429, "rate_limited");
+    customer.patch("/users/me", &moves).await.expect_problem(429, "rate_limited");
+    // What is no question for an address goes on.
+    customer.get("/users/me").await.expect(200);
+    let address = json!({"name": "P", "line1": "1", "city": "Kiel", "postalCode": "24103", "country": "DE"});
+    customer.post("/users/me/addresses", &address).await.expect(201);
+    // Staff are not held up by it.
+    let mut host = host;
+    host.clock.advance(std::time::Duration::from_secs(60));
+    let admin = host.admin().await;
+    for number in 10..18 {
+        admin.post("/users", &person(number)).await.expect(201);
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) struct AuditEntry {
     id: String,
     #[schema(format = DateTime)]
     created_at: String,
-    /// `admin`, `service`, `customer`, `system`, or `anonymous` where nobody was recognised.
+    /// `admin`, `service`, `customer`, `system`, or `anonymous` where nobody was recognised. Of a login that was refused, whose account it was about.
     actor_kind: String,
     actor_id: Option<String>,
     /// Where the request came from.

@@ -53,6 +53,10 @@ impl RefreshRequest {
             None => call.cookie(app, audience)?,
         };
         token.ok_or_else(|| {
+            // Nothing is wrong with the request of a browser without a cookie: nobody is logged in.
+            if app.config().auth.refresh_cookie {
+                return ApiError::new("unauthenticated", "There is no refresh token.");
+            }
             ApiError::new("validation_failed", "The request does not fit the schema.").field(
                 "/refreshToken",
                 "validation_failed",
@@ -142,7 +146,7 @@ async fn login(
     request_body(content = RefreshRequest, example = json!({"refreshToken": "rft_01KDVDNA00AYC2V77BZXVV1FK7.3.a1b2…"})),
     responses((status = 200, description = "The next tokens.", body = Tokens, example = json!(tokens_example()))),
     security(()),
-    extensions(("x-codes" = json!(["token_invalid", "token_expired", "token_revoked", "conflict", "rate_limited"]))),
+    extensions(("x-codes" = json!(["unauthenticated", "token_invalid", "token_expired", "token_revoked", "forbidden", "conflict", "rate_limited"]))),
 )]
 pub(crate) async fn refresh(State(app): State<App>, mut call: Call) -> Result<Response, ApiError> {
     call.check_public(&app)?;
@@ -231,8 +235,8 @@ fn forgotten(app: &App, audience: Audience) -> Response {
 pub(super) fn account_example() -> serde_json::Value {
     json!({
         "id": "usr_01KDVDNA00AYC2V77BZXVV1FJY", "kind": "admin", "email": "ada@example.com", "name": "Ada",
-        "status": "active", "roles": ["catalog-manager"], "emailVerified": true, "version": 4,
-        "createdAt": "2026-11-23T09:00:00.000Z", "updatedAt": "2026-11-23T09:00:00.000Z"
+        "status": "active", "roles": ["catalog-manager"], "groups": [],
+        "emailVerified": true, "phone": null, "acceptsMarketing": false, "createdAt": "2026-11-23T09:00:00.000Z"
     })
 }
 

@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use crate::identity::{AccountKind, AccountStatus, ApiKey, User};
 
-/// An account: somebody who can log in.
+/// An account: somebody who can log in. What more is known of a user, and the version that `If-Match` takes, is in
+/// `GET /users/me` and `GET /users/{id}`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Account {
@@ -26,12 +27,8 @@ pub(crate) struct Account {
     email_verified: bool,
     phone: Option<String>,
     accepts_marketing: bool,
-    #[schema(read_only)]
-    version: u64,
     #[schema(read_only, format = DateTime)]
     created_at: String,
-    #[schema(read_only, format = DateTime)]
-    updated_at: String,
     #[schema(read_only, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     last_login_at: Option<String>,
@@ -39,7 +36,7 @@ pub(crate) struct Account {
 
 impl From<User> for Account {
     fn from(user: User) -> Self {
-        let User { id, kind, email, name, status, roles, groups, email_verified, phone, version, .. } = user;
+        let User { id, kind, email, name, status, roles, groups, email_verified, phone, .. } = user;
         Self {
             groups,
             phone,
@@ -51,9 +48,7 @@ impl From<User> for Account {
             status,
             roles,
             email_verified,
-            version,
             created_at: user.created_at,
-            updated_at: user.updated_at,
             last_login_at: user.last_login_at,
         }
     }

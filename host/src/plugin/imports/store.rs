@@ -223,12 +223,14 @@ impl Host for CallState {
         let response_bytes = self.response_bytes;
         let granted = self.granted()?;
         if writes.len() > BATCH || events.len() > EVENTS {
+            granted.transaction.unjoin();
             return Ok(Err(invalid("", format!("at most {BATCH} writes and {EVENTS} events"))));
         }
         let prepared = prepare(granted, writes, events, answer, response_bytes);
         let (writes, events, answer) = match prepared {
             Ok(prepared) => prepared,
             Err(Prepare::Guest(error)) => {
+                granted.transaction.unjoin();
                 self.denied |= matches!(error, store::Error::Denied(_));
                 return Ok(Err(error));
             }
