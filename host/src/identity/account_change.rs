@@ -196,7 +196,7 @@ impl Identity {
             .filter(|(name, value)| was.get(name) != Some(value))
             .map(|(name, value)| set(&name, value))
             .collect();
-        self.check_outranked(&account, by).await?;
+        self.check_outranked(&account, stamp, by).await?;
         if operations.is_empty() {
             // Whatever changes with it, changes of an account that there is.
             let writes = vec![Write::new(account::COLLECTION, id, Operation::Check)];
@@ -228,7 +228,7 @@ impl Identity {
     /// Why it cannot be deleted.
     pub async fn account_delete_prepare(&self, id: &str, by: Editor<'_>) -> Result<Vec<Write>, AccountError> {
         let (account, stamp) = self.account_for(id, by).await?;
-        self.check_outranked(&account, by).await?;
+        self.check_outranked(&account, stamp, by).await?;
         let mut delete = Write::new(account::COLLECTION, id, Operation::Delete);
         delete.expected_version = Some(account.user().version);
         let mut writes = vec![delete];
@@ -279,21 +279,21 @@ impl Identity {
     }
 
     /// Refuses staff the account of somebody who may do more than they: with its address they could log in as it.
-    async fn check_outranked(&self, account: &Account, by: Editor<'_>) -> Result<(), AccountError> {
+    async fn check_outranked(
+        &self,
+        account: &Account,
+        stamp: u64,
+        by: Editor<'_>,
+    ) -> Result<(), AccountError> {
         if matches!(by, Editor::Host | Editor::Customer(_)) {
             return Ok(());
         }
         if !by.holds(USERS_WRITE) {
             return Err(AccountError::Outranks);
         }
-        for id in &account.user().roles {
-            let role = self.role(id).await.map_err(AccountError::Read)?;
-            let permissions = role.map(|role| role.permissions).unwrap_or_default();
-            if !permissions.iter().all(|permission| by.holds(permission)) {
-                return Err(AccountError::Outranks);
-            }
-        }
-        Ok(())
+        let permissions = self.inner.roles.permissions_of(&account.user().roles, stamp).await;
+        let held = permissions.map_err(AccountError::Read)?.iter().all(|permission| by.holds(permission));
+        if held { Ok(()) } else { Err(AccountError::Outranks) }
     }
 
     /// The write that goes with a change of who may do what. When the account `stays` no superadmin and was one, there

@@ -38,6 +38,10 @@ const CHANGE_ERRORS: &[&str] = &[
     "unavailable",
 ];
 
+/// Codes that writing an address has in common.
+const ADDRESS_ERRORS: &[&str] =
+    &["not_found", "version_conflict", "conflict", "validation_failed", "unknown_field", "unavailable"];
+
 pub(crate) fn users(router: &mut Router) {
     router
         .get("/users", "listUsers", handlers::list)
@@ -193,14 +197,7 @@ pub(crate) fn addresses(router: &mut Router) {
         .example(address_input)
         .returns::<SavedAddress>(201, "The address, saved.")
         .example(address)
-        .errors(&[
-            "not_found",
-            "version_conflict",
-            "conflict",
-            "validation_failed",
-            "unknown_field",
-            "unavailable",
-        ])
+        .errors(ADDRESS_ERRORS)
         .serialized_by_caller();
     router
         .get("/users/me/addresses/{addressId}", "getOwnAddress", addresses::read)
@@ -221,14 +218,7 @@ pub(crate) fn addresses(router: &mut Router) {
         .example(address_input)
         .returns::<SavedAddress>(200, "The address, replaced.")
         .example(address)
-        .errors(&[
-            "not_found",
-            "version_conflict",
-            "conflict",
-            "validation_failed",
-            "unknown_field",
-            "unavailable",
-        ])
+        .errors(ADDRESS_ERRORS)
         .serialized_by_caller();
     router
         .patch("/users/me/addresses/{addressId}", "updateOwnAddress", addresses::patch)
@@ -240,14 +230,7 @@ pub(crate) fn addresses(router: &mut Router) {
         .example(|| json!({"line2": "2nd floor"}))
         .returns::<SavedAddress>(200, "The address, changed.")
         .example(address)
-        .errors(&[
-            "not_found",
-            "version_conflict",
-            "conflict",
-            "validation_failed",
-            "unknown_field",
-            "unavailable",
-        ])
+        .errors(ADDRESS_ERRORS)
         .serialized_by_caller();
     router
         .delete("/users/me/addresses/{addressId}", "deleteOwnAddress", addresses::delete)
