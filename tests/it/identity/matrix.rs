@@ -196,9 +196,9 @@ pub(super) fn operations(document: &Value) -> Vec<Operation<'_>> {
     all
 }
 
-impl Operation<'_> {
+impl<'d> Operation<'d> {
     /// The schema of the body and an example.
-    pub(super) fn body(&self) -> Option<(&Value, &Value)> {
+    pub(super) fn body(&self) -> Option<(&'d Value, &'d Value)> {
         let content = self.described["requestBody"]["content"].as_object()?;
         let json = content.iter().find(|(media_type, _)| media_type.ends_with("json"))?.1;
         Some((&json["schema"], &json["example"]))

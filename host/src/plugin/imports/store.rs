@@ -58,8 +58,9 @@ impl Host for CallState {
             Ok(documents) => documents,
             Err(error) => return Ok(Err(read_error(error))),
         };
+        let of_host = is_host(&collection);
         let documents: Vec<_> =
-            documents.into_iter().map(|document| document.map(|it| visible(&collection, it))).collect();
+            documents.into_iter().map(|document| document.map(|it| visible(of_host, it))).collect();
         self.budget.spend_bytes(documents.iter().flatten().map(document_bytes).sum())?;
         Ok(Ok(documents.into_iter().map(|document| document.map(to_guest)).collect()))
     }
@@ -96,7 +97,8 @@ impl Host for CallState {
             Ok(page) => page,
             Err(error) => return Ok(Err(read_error(error))),
         };
-        let documents: Vec<_> = page.documents.into_iter().map(|it| visible(&collection, it)).collect();
+        let of_host = is_host(&collection);
+        let documents: Vec<_> = page.documents.into_iter().map(|it| visible(of_host, it)).collect();
         self.budget.spend_bytes(documents.iter().map(document_bytes).sum())?;
         Ok(Ok(store::Page {
             documents: documents.into_iter().map(to_guest).collect(),
@@ -237,13 +239,13 @@ impl Host for CallState {
             Err(Prepare::Stop(stop)) => return Err(stop.into()),
         };
         let (transaction, store) = (granted.transaction.clone(), granted.store.clone());
-        let collections: Vec<String> = writes.iter().map(|write| write.collection.clone()).collect();
+        let of_host: Vec<bool> = writes.iter().map(|write| is_host(&write.collection)).collect();
         match transaction.commit(&store, writes, events, answer).await {
             Ok(documents) => {
                 let documents: Vec<_> = documents
                     .into_iter()
-                    .zip(&collections)
-                    .map(|(document, collection)| document.map(|it| visible(collection, it)))
+                    .zip(of_host)
+                    .map(|(document, of_host)| document.map(|it| visible(of_host, it)))
                     .collect();
                 self.budget.spend_bytes(documents.iter().flatten().map(document_bytes).sum())?;
                 Ok(Ok(documents.into_iter().map(|document| document.map(to_guest)).collect()))
@@ -315,8 +317,8 @@ fn is_host(collection: &str) -> bool {
 }
 
 /// The document without what the host keeps to itself.
-fn visible(collection: &str, document: Document) -> Document {
-    if !is_host(collection) {
+fn visible(of_host: bool, document: Document) -> Document {
+    if !of_host {
         return document;
     }
     let members: Map<String, Value> = serde_json::from_str(&document.json).unwrap_or_default();
