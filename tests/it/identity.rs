@@ -4,6 +4,8 @@ pub(crate) mod access;
 mod assignment;
 mod audited;
 mod cookies;
+mod elsewhere;
+mod flood;
 mod guessing;
 mod keys;
 mod limits;

@@ -2,14 +2,19 @@
 
 use host::identity::AccountKind;
 use hyper::Method;
-use platform_tests::host::TestHostBuilder;
+use platform_tests::host::{TestHost, TestHostBuilder};
 use serde_json::{Value, json};
 
-use super::people::{PASSWORD, account, client, customer, host, login, me, refresh};
+use super::people::{PASSWORD, account, client, customer, host, host_on_mongodb, login, me, refresh};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_wrong_with_a_token_the_answer_is_the_same() {
-    let host = host().await;
+on_each_backend!(
+    host(), host_on_mongodb();
+    whatever_is_wrong_with_a_token_the_answer_is_the_same,
+    a_made_up_refresh_token_ends_nothing,
+    a_storefronts_token_opens_nothing_of_the_staff,
+);
+
+async fn whatever_is_wrong_with_a_token_the_answer_is_the_same(host: TestHost) {
     let tokens = customer(&host, "eve@example.com").await;
     let good = tokens["accessToken"].as_str().unwrap();
     let other = TestHostBuilder::empty()
@@ -48,9 +53,7 @@ async fn whatever_is_wrong_with_a_token_the_answer_is_the_same() {
     me(&host.with_token(good)).await.expect(200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_made_up_refresh_token_ends_nothing() {
-    let host = host().await;
+async fn a_made_up_refresh_token_ends_nothing(host: TestHost) {
     let tokens = customer(&host, "eve@example.com").await;
     let next = refresh(&host, &tokens["refreshToken"]).await.expect(200);
     host.clock.advance(std::time::Duration::from_secs(60));
@@ -109,9 +112,7 @@ async fn a_secret_can_be_changed_without_logging_anybody_out() {
     refresh(&third, &next["refreshToken"]).await.expect(200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_storefronts_token_opens_nothing_of_the_staff() {
-    let host = host().await;
+async fn a_storefronts_token_opens_nothing_of_the_staff(host: TestHost) {
     let eve = client(&host, &customer(&host, "eve@example.com").await);
     for path in ["/roles", "/permissions", "/api-keys"] {
         eve.get(path).await.expect_problem(403, "forbidden");
