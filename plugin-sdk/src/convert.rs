@@ -8,11 +8,14 @@ use store_model::{
 use crate::{
     FieldError, Plugin, Problem, Reply, Request,
     bindings::{
-        exports::wares::{http::handler, lifecycle::lifecycle},
-        wares::{
-            log::log,
-            store::{query as wit_query, store},
+        endpoint::{
+            exports::wares::http::handler,
+            wares::{
+                log::log,
+                store::{query as wit_query, store},
+            },
         },
+        lifecycle::exports::wares::lifecycle::lifecycle,
     },
     commit::{AnswerRequest, CommitRequest, Content, OperationRequest, WriteRequest},
     error::StoreError,
@@ -21,6 +24,13 @@ use crate::{
     http::{Caller, ListQuery},
     router::{BodyDescription, RouteDescription},
 };
+
+#[cfg(target_family = "wasm")]
+mod hooks;
+mod roles;
+
+#[cfg(target_family = "wasm")]
+pub(crate) use hooks::ComponentHooks;
 
 /// The real host, across the component boundary.
 pub(crate) struct ComponentHost;
@@ -410,7 +420,7 @@ pub(crate) fn problem(problem: Problem) -> handler::Problem {
 /// Asks the host about accounts.
 #[cfg(target_family = "wasm")]
 pub(crate) fn accounts(call: crate::identity::AccountCall) -> Result<Vec<u8>, Problem> {
-    use crate::{bindings::wares::identity::identity, identity::AccountCall};
+    use crate::{bindings::endpoint::wares::identity::identity, identity::AccountCall};
     let answered = match call {
         AccountCall::Create(members) => identity::prepare_create(&members),
         AccountCall::Change { id, changes } => identity::prepare_change(&id, &changes),
@@ -441,15 +451,58 @@ pub(crate) fn field_errors(errors: Vec<FieldError>) -> Vec<lifecycle::FieldError
         .collect()
 }
 
+/// What every plugin says of itself.
+pub(crate) struct About {
+    pub(crate) id: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) config_schema: Option<serde_json::Value>,
+}
+
+impl About {
+    /// The descriptor of a plugin without routes.
+    pub(crate) fn descriptor(
+        self,
+        collections: &[crate::Collection],
+        capabilities: Vec<crate::Capability>,
+    ) -> lifecycle::Descriptor {
+        lifecycle::Descriptor {
+            id: self.id.to_owned(),
+            version: self.version.to_owned(),
+            title: self.title.to_owned(),
+            routes: Vec::new(),
+            subscriptions: Vec::new(),
+            collections: collections.iter().map(collection).collect(),
+            permissions: Vec::new(),
+            capabilities: capabilities
+                .into_iter()
+                .map(|capability| lifecycle::Capability {
+                    kind: capability.kind.to_owned(),
+                    target: capability.target.to_owned(),
+                    rights: capability.rights.into_iter().map(str::to_owned).collect(),
+                })
+                .collect(),
+            schemas: Vec::new(),
+            config_schema: self.config_schema.map(|schema| schema.to_string()),
+            attrs: vec![("sdk".to_owned(), env!("CARGO_PKG_VERSION").to_owned())],
+        }
+    }
+}
+
 pub(crate) fn descriptor<P: Plugin>() -> lifecycle::Descriptor {
-    let (routes, schemas) = describe_routes::<P>();
+    let described = describe_routes::<P>();
+    let about = About { id: P::ID, version: P::VERSION, title: P::TITLE, config_schema: P::config_schema() };
     lifecycle::Descriptor {
-        id: P::ID.to_owned(),
-        version: P::VERSION.to_owned(),
-        title: P::TITLE.to_owned(),
-        routes: routes.into_iter().map(route).collect(),
-        subscriptions: Vec::new(),
-        collections: P::collections().iter().map(collection).collect(),
+        routes: described.routes.into_iter().map(route).collect(),
+        subscriptions: described
+            .schedules
+            .into_iter()
+            .map(|schedule| lifecycle::Subscription {
+                kind: "schedule".to_owned(),
+                name: schedule.operation_id.to_owned(),
+                attrs: vec![("every-ms".to_owned(), schedule.every_ms.to_string())],
+            })
+            .collect(),
         permissions: P::permissions()
             .into_iter()
             .map(|permission| lifecycle::Permission {
@@ -457,17 +510,8 @@ pub(crate) fn descriptor<P: Plugin>() -> lifecycle::Descriptor {
                 description: permission.description.to_owned(),
             })
             .collect(),
-        capabilities: P::capabilities()
-            .into_iter()
-            .map(|capability| lifecycle::Capability {
-                kind: capability.kind.to_owned(),
-                target: capability.target.to_owned(),
-                rights: capability.rights.into_iter().map(str::to_owned).collect(),
-            })
-            .collect(),
-        schemas,
-        config_schema: P::config_schema().map(|schema| schema.to_string()),
-        attrs: vec![("sdk".to_owned(), env!("CARGO_PKG_VERSION").to_owned())],
+        schemas: described.schemas,
+        ..about.descriptor(&P::collections(), P::capabilities())
     }
 }
 

@@ -107,6 +107,11 @@ impl Capability {
         Self { kind: "identity", target: "", rights: Vec::new() }
     }
 
+    /// Asking other plugins: `pricing`, `shipping` or `payment`.
+    pub fn hook(name: &'static str) -> Self {
+        Self { kind: "hooks", target: name, rights: Vec::new() }
+    }
+
     /// The plugin loads also where this is not granted; using it then is [`StoreError::Denied`](crate::StoreError).
     pub fn optional(mut self) -> Self {
         self.rights.push("optional");

@@ -1,10 +1,16 @@
 //! The plugin trait, and how a plugin becomes a component.
 
 use crate::{
-    Collection, Context, FieldError, Permission, Problem, Reply, Request, Router, bindings, convert,
-    descriptor::Capability, host::Host, router::RouteDescription,
+    Collection, Context, FieldError, Permission, Problem, Reply, Request, Router, bindings,
+    convert::{self, About},
+    descriptor::Capability,
+    host::Host,
+    payment::PaymentProvider,
+    pricing::PricingRule,
+    router::RoutesDescription,
+    shipping::ShippingRates,
 };
-use bindings::exports::wares::{http::handler, lifecycle::lifecycle};
+use bindings::{endpoint::exports::wares::http::handler, lifecycle::exports::wares::lifecycle::lifecycle};
 
 /// A plugin. Every call gets a fresh instance, so nothing is remembered between calls except in the store.
 pub trait Plugin: 'static {
@@ -45,7 +51,7 @@ pub trait Plugin: 'static {
 }
 
 /// A plugin's routes and named schemas, for tests of the descriptor.
-pub fn describe_routes<P: Plugin>() -> (Vec<RouteDescription>, Vec<(String, String)>) {
+pub fn describe_routes<P: Plugin>() -> RoutesDescription {
     let mut router = Router::describe();
     P::routes(&mut router);
     router.into_description()
@@ -65,6 +71,18 @@ pub fn call<P: Plugin>(host: &dyn Host, config: &[u8], request: Request) -> Resu
 #[doc(hidden)]
 pub struct Component<P>(std::marker::PhantomData<P>);
 
+/// The component around a pricing rule.
+#[doc(hidden)]
+pub struct RuleComponent<R>(std::marker::PhantomData<R>);
+
+/// The component around a plugin that offers shipping methods.
+#[doc(hidden)]
+pub struct RatesComponent<R>(std::marker::PhantomData<R>);
+
+/// The component around a payment provider.
+#[doc(hidden)]
+pub struct ProviderComponent<P>(std::marker::PhantomData<P>);
+
 impl<P: Plugin> lifecycle::Guest for Component<P> {
     fn describe() -> lifecycle::Descriptor {
         convert::descriptor::<P>()
@@ -83,18 +101,107 @@ impl<P: Plugin> handler::Guest for Component<P> {
     }
 }
 
+impl<R: PricingRule> lifecycle::Guest for RuleComponent<R> {
+    fn describe() -> lifecycle::Descriptor {
+        let about =
+            About { id: R::ID, version: R::VERSION, title: R::TITLE, config_schema: R::config_schema() };
+        about.descriptor(&[], Vec::new())
+    }
+
+    fn validate_config(config: Vec<u8>) -> Result<(), Vec<lifecycle::FieldError>> {
+        R::validate_config(&config).map_err(convert::field_errors)
+    }
+}
+
+impl<R: ShippingRates> lifecycle::Guest for RatesComponent<R> {
+    fn describe() -> lifecycle::Descriptor {
+        let about =
+            About { id: R::ID, version: R::VERSION, title: R::TITLE, config_schema: R::config_schema() };
+        about.descriptor(&[], Vec::new())
+    }
+
+    fn validate_config(config: Vec<u8>) -> Result<(), Vec<lifecycle::FieldError>> {
+        R::validate_config(&config).map_err(convert::field_errors)
+    }
+}
+
+impl<P: PaymentProvider> lifecycle::Guest for ProviderComponent<P> {
+    fn describe() -> lifecycle::Descriptor {
+        let about =
+            About { id: P::ID, version: P::VERSION, title: P::TITLE, config_schema: P::config_schema() };
+        about.descriptor(&P::collections(), P::capabilities())
+    }
+
+    fn validate_config(config: Vec<u8>) -> Result<(), Vec<lifecycle::FieldError>> {
+        P::validate_config(&config).map_err(convert::field_errors)
+    }
+}
+
 /// Makes the plugin type, named without a path, the component's exports. Native builds ignore it, so that tests link.
 #[macro_export]
 macro_rules! export_plugin {
     ($plugin:ident) => {
+        $crate::export_role!($plugin, Plugin, endpoint, export_endpoint, Component);
+    };
+}
+
+/// The same for a pricing rule.
+#[macro_export]
+macro_rules! export_pricing_rule {
+    ($plugin:ident) => {
+        $crate::export_role!(
+            $plugin,
+            pricing::PricingRule,
+            pricing_rule,
+            export_pricing_rule_interface,
+            RuleComponent
+        );
+    };
+}
+
+/// The same for a plugin that offers shipping methods.
+#[macro_export]
+macro_rules! export_shipping_rates {
+    ($plugin:ident) => {
+        $crate::export_role!(
+            $plugin,
+            shipping::ShippingRates,
+            shipping_rates,
+            export_shipping_rates_interface,
+            RatesComponent
+        );
+    };
+}
+
+/// The same for a payment provider.
+#[macro_export]
+macro_rules! export_payment_provider {
+    ($plugin:ident) => {
+        $crate::export_role!(
+            $plugin,
+            payment::PaymentProvider,
+            payment_provider,
+            export_payment_provider_interface,
+            ProviderComponent
+        );
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_role {
+    ($plugin:ident, $($role:ident)::+, $bindings:ident, $export:ident, $component:ident) => {
         // Native builds have no exports; naming the plugin keeps its code alive there for tests and lints.
         #[cfg(not(target_family = "wasm"))]
-        const _: &str = <$plugin as $crate::Plugin>::ID;
+        const _: &str = <$plugin as $crate::$($role)::+>::ID;
 
         #[cfg(target_family = "wasm")]
         mod wares_component {
-            type Exported = $crate::export::Component<super::$plugin>;
-            $crate::bindings::export!(Exported with_types_in $crate::bindings);
+            type Exported = $crate::export::$component<super::$plugin>;
+            $crate::bindings::lifecycle::export_lifecycle!(
+                Exported with_types_in $crate::bindings::lifecycle
+            );
+            $crate::bindings::$bindings::$export!(Exported with_types_in $crate::bindings::$bindings);
         }
     };
 }

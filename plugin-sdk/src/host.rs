@@ -4,7 +4,7 @@ use store_model::{Aggregate, AggregateRow, Document, FacetCount, Facets, Filter,
 
 use crate::{commit::CommitRequest, error::StoreError, time::timestamp};
 #[cfg(not(target_family = "wasm"))]
-use crate::{error::Problem, identity::AccountCall};
+use crate::{error::Problem, hooks::Hooks, identity::AccountCall};
 
 /// Severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,11 @@ pub trait Host {
     #[cfg(not(target_family = "wasm"))]
     fn accounts(&self, _call: AccountCall) -> Result<Vec<u8>, Problem> {
         Err(Problem::new(502, "plugin_failed").detail("This host has no accounts."))
+    }
+    /// Other plugins, in native tests; see [`hooks`](crate::hooks).
+    #[cfg(not(target_family = "wasm"))]
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        None
     }
 }
 

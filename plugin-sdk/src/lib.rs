@@ -18,6 +18,7 @@ pub mod descriptor;
 pub mod error;
 #[doc(hidden)]
 pub mod export;
+pub mod hooks;
 pub mod host;
 pub mod http;
 pub mod identity;
@@ -27,8 +28,11 @@ pub mod mock;
 pub mod money;
 mod natural_id;
 pub mod patch;
+pub mod payment;
+pub mod pricing;
 pub mod router;
 pub mod schema;
+pub mod shipping;
 pub mod slug;
 pub mod store;
 pub mod time;
@@ -41,7 +45,7 @@ pub use export::Plugin;
 pub use host::{Context, Level};
 pub use http::{Caller, ListQuery, Reply, Request};
 pub use money::Money;
-pub use natural_id::natural_id;
+pub use natural_id::{guest_of, natural_id};
 pub use router::Router;
 pub use store::{Found, Stored};
 

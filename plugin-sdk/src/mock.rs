@@ -3,8 +3,10 @@
 
 mod accounts;
 mod descriptor;
+mod hooks;
 
 pub use descriptor::{descriptor_faults, request_faults, response_faults};
+pub use hooks::RecordedPayment;
 
 use std::cell::{Cell, RefCell};
 
@@ -18,6 +20,7 @@ use crate::{
     Capability, Plugin, Problem, Reply, Request,
     commit::{AnswerRequest, CommitRequest, Content, OperationRequest, WriteRequest},
     error::StoreError,
+    hooks::Hooks,
     host::{Host, Level, RawPage},
     identity::AccountCall,
     time::timestamp,
@@ -52,12 +55,25 @@ pub struct MockHost {
     acts: RefCell<Vec<Option<Act>>>,
     /// Accounts that the next commit takes along.
     joining: RefCell<Vec<Write>>,
+    hooks: hooks::MockHooks,
 }
 
 /// What somebody else does in the middle of a call.
 type Act = Box<dyn FnOnce(&MockHost)>;
 
 impl MockHost {
+    /// A host without any collection, for a plugin that is no endpoint.
+    pub fn empty() -> Self {
+        struct Nothing;
+        impl Plugin for Nothing {
+            const ID: &'static str = "nothing";
+            const VERSION: &'static str = "0.0.0";
+            const TITLE: &'static str = "";
+            fn routes(_: &mut crate::Router) {}
+        }
+        Self::new::<Nothing>()
+    }
+
     /// A host with the plugin's collections, at 2026-01-01T00:00:00Z.
     pub fn new<P: Plugin>() -> Self {
         let host = Self {
@@ -71,6 +87,7 @@ impl MockHost {
             config: RefCell::default(),
             acts: RefCell::default(),
             joining: RefCell::default(),
+            hooks: hooks::MockHooks::default(),
         };
         host.declare(P::collections());
         if P::capabilities().contains(&Capability::identity()) {
@@ -301,5 +318,9 @@ impl Host for MockHost {
 
     fn accounts(&self, call: AccountCall) -> Result<Vec<u8>, Problem> {
         accounts::answer(self, call)
+    }
+
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        Some(self)
     }
 }

@@ -24,6 +24,14 @@ pub fn natural_id(prefix: &str, key: &str) -> String {
     id
 }
 
+/// Who somebody without an account is by what they know, such as a cart's token, or an order's number and the address it
+/// was made with: the owner of what is theirs. The host says so for requests with that knowledge.
+pub fn guest_of(knowledge: &[&str]) -> String {
+    // Letter case is not knowledge.
+    let knowledge: Vec<String> = knowledge.iter().map(|text| text.trim().to_lowercase()).collect();
+    natural_id("gst", &knowledge.join("\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

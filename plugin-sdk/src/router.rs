@@ -52,8 +52,25 @@ pub struct ListDescription {
     pub text: bool,
 }
 
+/// An operation that the host starts by itself, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduleDescription {
+    pub operation_id: &'static str,
+    /// From the end of one run to the start of the next, in milliseconds.
+    pub every_ms: u64,
+}
+
+/// What a plugin's routes are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RoutesDescription {
+    pub routes: Vec<RouteDescription>,
+    pub schedules: Vec<ScheduleDescription>,
+    /// Named JSON Schemas.
+    pub schemas: Vec<(String, String)>,
+}
+
 enum Mode {
-    Describe { routes: Vec<RouteDescription>, schemas: Box<Schemas> },
+    Describe { routes: Vec<RouteDescription>, schedules: Vec<ScheduleDescription>, schemas: Box<Schemas> },
     Dispatch { operation_id: String, handler: Option<Handler> },
 }
 
@@ -64,7 +81,7 @@ pub struct Router {
 
 impl Router {
     pub(crate) fn describe() -> Self {
-        Self { mode: Mode::Describe { routes: Vec::new(), schemas: Box::default() } }
+        Self { mode: Mode::Describe { routes: Vec::new(), schedules: Vec::new(), schemas: Box::default() } }
     }
 
     pub(crate) fn dispatch(operation_id: &str) -> Self {
@@ -78,10 +95,27 @@ impl Router {
         }
     }
 
-    pub(crate) fn into_description(self) -> (Vec<RouteDescription>, Vec<(String, String)>) {
+    pub(crate) fn into_description(self) -> RoutesDescription {
         match self.mode {
-            Mode::Describe { routes, schemas } => (routes, schemas.finish()),
-            Mode::Dispatch { .. } => (Vec::new(), Vec::new()),
+            Mode::Describe { routes, schedules, schemas } => {
+                RoutesDescription { routes, schedules, schemas: schemas.finish() }
+            }
+            Mode::Dispatch { .. } => RoutesDescription::default(),
+        }
+    }
+
+    /// An operation without a route that the host starts by itself, as the system caller, on one host at a time: every
+    /// so many milliseconds after the last run ended. It must bear to be stopped anywhere and to run again.
+    pub fn scheduled(&mut self, operation_id: &'static str, every_ms: u64, handler: Handler) {
+        match &mut self.mode {
+            Mode::Dispatch { operation_id: wanted, handler: found } => {
+                if wanted == operation_id {
+                    *found = Some(handler);
+                }
+            }
+            Mode::Describe { schedules, .. } => {
+                schedules.push(ScheduleDescription { operation_id, every_ms })
+            }
         }
     }
 
@@ -119,7 +153,7 @@ impl Router {
                 }
                 Route { described: None }
             }
-            Mode::Describe { routes, schemas } => {
+            Mode::Describe { routes, schemas, .. } => {
                 routes.push(RouteDescription {
                     method,
                     path,
@@ -308,6 +342,37 @@ impl Route<'_> {
         self.with(|route, _| route.attrs.push(("serialized-by", param.to_owned())))
     }
 
+    /// An optional header parameter of type `T`; the name is in lower case.
+    pub fn header_param<T: JsonSchema>(self, name: &'static str, description: &'static str) -> Self {
+        self.with(|route, schemas| {
+            let schema = schemas.schema::<T>().to_string();
+            let param = ParamDescription { name, location: "header", required: false, schema, description };
+            route.params.push(param);
+        })
+    }
+
+    /// The handler calls payment providers, which may take their time: such calls have permits and a deadline of their
+    /// own.
+    pub fn calls_providers(self) -> Self {
+        self.with(|route, _| route.attrs.push(("calls-providers", "true".to_owned())))
+    }
+
+    /// The body is bytes of any kind, as they came, and the request has all headers: for what others sign.
+    pub fn raw_body(self) -> Self {
+        self.with(|route, _| {
+            let schema = r#"{"type":"string","format":"binary"}"#.to_owned();
+            route.request =
+                Some(BodyDescription { media_type: "application/octet-stream", schema, example: None });
+        })
+    }
+
+    /// Who knows the values of these parameters, letter case aside, is let at the documents that
+    /// [`guest_of`](crate::guest_of) them owns: an order's number and the address it was made with.
+    pub fn guest_by(self, params: &[&str]) -> Self {
+        let params = params.join(" ");
+        self.with(|route, _| route.attrs.push(("guest-by", params)))
+    }
+
     /// The same for calls of one account; and for those in which it is the parameter's value.
     pub fn serialized_by_caller(self) -> Self {
         self.serialized_by("caller")
@@ -351,7 +416,7 @@ mod tests {
             .example(|| json!("asked"))
             .returns::<String>(201, "Made.")
             .example(|| json!("answered"));
-        let (routes, _) = router.into_description();
+        let routes = router.into_description().routes;
         let answered = routes[0].responses[0].2.as_ref().and_then(|body| body.example.clone());
         assert_eq!(answered.as_deref(), Some(r#""answered""#));
         let asked = routes[0].request.as_ref().and_then(|body| body.example.clone());

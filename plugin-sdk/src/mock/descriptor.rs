@@ -53,7 +53,8 @@ pub fn response_faults<P: Plugin>(operation_id: &str, status: u16, body: &Value)
 }
 
 fn described<P: Plugin>() -> (Vec<RouteDescription>, Value) {
-    let (routes, schemas) = describe_routes::<P>();
+    let described = describe_routes::<P>();
+    let (routes, schemas) = (described.routes, described.schemas);
     let schemas: Map<String, Value> = schemas
         .into_iter()
         .map(|(name, schema)| (name, serde_json::from_str(&schema).unwrap_or(Value::Null)))
