@@ -370,6 +370,8 @@ pub(crate) fn request(request: handler::Request) -> (Vec<u8>, Request) {
         offset: list.offset,
         count: list.count,
     });
+    let attrs = request.caller.attrs;
+    let attr = |wanted: &str| attrs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
     let converted = Request {
         operation_id: request.operation_id,
         params: request.params,
@@ -381,13 +383,9 @@ pub(crate) fn request(request: handler::Request) -> (Vec<u8>, Request) {
             kind: request.caller.kind,
             subject: request.caller.subject,
             permissions: request.caller.permissions,
-            groups: request
-                .caller
-                .attrs
-                .into_iter()
-                .filter(|(name, _)| name == "group")
-                .map(|(_, group)| group)
-                .collect(),
+            groups: attrs.iter().filter(|(name, _)| name == "group").map(|(_, it)| it.clone()).collect(),
+            guest: attr("guest"),
+            request_key: attr("request-key"),
         },
         if_match: request.if_match,
     };

@@ -19,9 +19,29 @@ pub struct Caller {
     pub permissions: Vec<String>,
     /// The groups that a customer is in, such as `wholesale`.
     pub groups: Vec<String>,
+    /// Who a guest is by what they know ([`guest_of`](crate::guest_of)): the token in `X-Cart-Token`, or the parameters
+    /// of a route that says [`guest_by`](crate::router::Route::guest_by). A customer may have it besides.
+    pub guest: Option<String>,
+    /// The same for every attempt of the same request, where it came with an `Idempotency-Key`: for naming what it
+    /// makes, so that an attempt that takes over from a crashed one finds it.
+    pub request_key: Option<String>,
 }
 
 impl Caller {
+    /// Who owns what this caller makes: the customer, or the guest. `None` for staff and for who is nobody.
+    pub fn owner(&self) -> Option<&str> {
+        match self.kind.as_str() {
+            "customer" => self.subject.as_deref(),
+            "anonymous" => self.guest.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the caller is staff, a service account or the host itself.
+    pub fn is_staff(&self) -> bool {
+        matches!(self.kind.as_str(), "admin" | "service" | "system")
+    }
+
     /// Whether the caller holds a permission such as `products:read`, by itself or as `products:*` or `*`.
     pub fn may(&self, permission: &str) -> bool {
         self.permissions.iter().any(|held| match held.strip_suffix('*') {

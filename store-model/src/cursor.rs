@@ -103,7 +103,7 @@ mod tests {
         let other = Query { limit: 1, count: true, fields: vec!["n".to_owned()], ..query.clone() };
         assert_eq!(decode(&schema, &other, &order, &cursor), Ok(position));
 
-        let scope = Some(Scope { path: "owner".to_owned(), owner: "c".into() });
+        let scope = Some(Scope::new("owner", "c"));
         for other in [
             Query { filter: Filter::eq("n", 1), ..query.clone() },
             Query { sort: vec![SortKey::descending("n")], ..query.clone() },

@@ -36,7 +36,8 @@ pub fn matches(schema: &CollectionSchema, filter: &Filter, document: &Map<String
 
 /// Whether a document belongs to the owner.
 pub fn in_scope(schema: &CollectionSchema, scope: &Scope, document: &Map<String, Value>) -> bool {
-    !scope.owner.is_null() && values_at(schema, document, &scope.path).contains(&scope.owner)
+    let owners = values_at(schema, document, &scope.path);
+    scope.owners.iter().any(|owner| !owner.is_null() && owners.contains(owner))
 }
 
 /// The non-null scalars that a document holds at a declared path.

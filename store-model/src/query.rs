@@ -81,7 +81,22 @@ pub enum Direction {
 pub struct Scope {
     /// Path of the owner field.
     pub path: String,
-    pub owner: Scalar,
+    /// Who the caller is, at least one: a customer may come with a guest's token.
+    pub owners: Vec<Scalar>,
+}
+
+impl Scope {
+    pub fn new(path: impl Into<String>, owner: impl Into<Scalar>) -> Self {
+        Self { path: path.into(), owners: vec![owner.into()] }
+    }
+
+    /// The condition that documents must meet.
+    pub fn filter(&self) -> Filter {
+        match self.owners.as_slice() {
+            [owner] => Filter::Eq(self.path.clone(), owner.clone()),
+            owners => Filter::In(self.path.clone(), owners.to_vec()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -84,14 +84,8 @@ impl CollectionSchema {
         let Some(owner) = &self.owner else { return Ok(()) };
         self.validate_path(owner)?;
         match self.field(owner) {
-            Some(field)
-                if field.kind == FieldKind::Text
-                    && !field.multi
-                    && !HOST_MEMBERS.contains(&owner.as_str()) =>
-            {
-                Ok(())
-            }
-            _ => Err(self.error(&format!("the owner field `{owner}` must be a single text"))),
+            Some(field) if field.kind == FieldKind::Text && !HOST_MEMBERS.contains(&owner.as_str()) => Ok(()),
+            _ => Err(self.error(&format!("the owner field `{owner}` must be a text, or several"))),
         }
     }
 
@@ -175,7 +169,7 @@ mod tests {
         let broken: Vec<fn(&mut CollectionSchema)> = vec![
             |schema| schema.name = "Products".to_owned(),
             |schema| schema.id_prefix = String::new(),
-            |schema| schema.owner = Some("variants.sku".to_owned()),
+            |schema| schema.owner = Some("price".to_owned()),
             |schema| schema.owner = Some("id".to_owned()),
             |schema| schema.fields.push(Field::text("slug", Access::Scan)),
             |schema| schema.fields.push(Field::text("version", Access::Scan)),

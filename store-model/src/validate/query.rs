@@ -97,8 +97,11 @@ fn check_node(
 
 /// Checks a scope: a declared field and an owner of its kind who is somebody.
 pub fn check_scope(schema: &CollectionSchema, scope: &Scope) -> Result<(), QueryError> {
-    check_value(schema, &scope.path, &scope.owner)?;
-    if scope.owner.is_null() { Err(wrong_type(&scope.path)) } else { Ok(()) }
+    for owner in &scope.owners {
+        check_value(schema, &scope.path, owner)?;
+    }
+    let nobody = scope.owners.is_empty() || scope.owners.iter().any(Scalar::is_null);
+    if nobody { Err(wrong_type(&scope.path)) } else { Ok(()) }
 }
 
 /// Checks an aggregate.
@@ -301,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_scope_names_somebody() {
-        let scope = |owner| Some(Scope { path: "customerId".to_owned(), owner });
+        let scope = |owner: Scalar| Some(Scope::new("customerId", owner));
         let query = Query { scope: scope(Scalar::Null), ..Query::default() };
         assert!(matches!(refusal(query), QueryError::WrongType { .. }));
         check_query(&schema(), &Query { scope: scope("c".into()), ..Query::default() }).unwrap();

@@ -190,8 +190,10 @@ pub fn filter() -> BoxedStrategy<Filter> {
 }
 
 pub fn scope() -> BoxedStrategy<Option<Scope>> {
-    let scope = select(OWNERS.to_vec())
-        .prop_map(|owner| Scope { path: "owner".to_owned(), owner: Scalar::from(owner) });
+    let scope = vec(select(OWNERS.to_vec()), 1..3).prop_map(|owners| Scope {
+        path: "owner".to_owned(),
+        owners: owners.into_iter().map(Scalar::from).collect(),
+    });
     option::weighted(0.2, scope).boxed()
 }
 

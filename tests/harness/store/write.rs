@@ -71,5 +71,5 @@ impl Conditions for Write {
 }
 
 pub fn scope(path: &str, owner: &str) -> Scope {
-    Scope { path: path.to_owned(), owner: owner.into() }
+    Scope::new(path, owner)
 }

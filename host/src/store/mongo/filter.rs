@@ -21,7 +21,7 @@ pub(super) fn query(
 ) -> Document {
     let mut parts = Vec::new();
     if let Some(scope) = scope {
-        parts.push(condition(table, &Filter::Eq(scope.path.clone(), scope.owner.clone())));
+        parts.push(condition(table, &scope.filter()));
     }
     parts.push(condition(table, filter));
     if let Some(text) = text {

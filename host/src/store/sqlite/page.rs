@@ -259,7 +259,7 @@ pub(super) fn push_ranks(sql: &mut Sql, table: &Table, text: &TextQuery, among: 
 fn push_where(sql: &mut Sql, table: &Table, filter: &Filter, scope: Option<&Scope>) {
     sql.push(" WHERE ");
     if let Some(scope) = scope {
-        sql.push_filter(table, &Filter::Eq(scope.path.clone(), scope.owner.clone()), false);
+        sql.push_filter(table, &scope.filter(), false);
         sql.push(" AND ");
     }
     sql.push_filter(table, filter, false);

@@ -69,7 +69,7 @@ pub(super) fn select(
 ) -> Result<Chosen, Fault> {
     let mut conditions: Vec<&Filter> = Vec::new();
     flatten(filter, &mut conditions);
-    let owner = scope.map(|scope| Filter::Eq(scope.path.clone(), scope.owner.clone()));
+    let owner = scope.map(Scope::filter);
     conditions.extend(&owner);
     let whole = Filter::And(conditions.iter().map(|&condition| condition.clone()).collect());
     let leaves = conditions.iter().filter(|condition| condition.path().is_some());

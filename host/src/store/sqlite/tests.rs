@@ -254,7 +254,7 @@ async fn sets_of_many_documents_have_the_same_results_as_the_model() {
         vec![SortKey::ascending("n")],
         vec![SortKey { direction: store_model::Direction::Descending, ..SortKey::ascending("state") }],
     ];
-    let owner = store_model::Scope { path: path("owner"), owner: "ann".into() };
+    let owner = store_model::Scope::new("owner", "ann");
     let mut many = 0;
     for filter in &filters {
         let asked = [

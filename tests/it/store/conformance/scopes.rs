@@ -12,6 +12,7 @@ use super::{THINGS, fill, ids, open, stored};
 laws!(
     reads_see_the_owners_documents_only,
     writes_reach_the_owners_documents_only,
+    somebody_can_be_several_owners_and_a_document_have_several,
     nobody_owns_nothing,
     a_document_can_be_its_own,
 );
@@ -55,10 +56,32 @@ async fn writes_reach_the_owners_documents_only<B: SuiteBackend>(backend: &B) {
     assert_eq!(stored(&store, "b").await.unwrap()["version"], 1);
 }
 
+async fn somebody_can_be_several_owners_and_a_document_have_several<B: SuiteBackend>(backend: &B) {
+    let store = open(backend).await;
+    let tagged = |tags: &[&str]| json!({ "tags": tags });
+    fill(&store, &[("a", tagged(&["ann", "guest"])), ("b", tagged(&["bob"])), ("c", tagged(&["cid"]))]).await;
+    let scope = Scope { path: "tags".to_owned(), owners: vec!["guest".into(), "bob".into()] };
+    let query = Query { scope: Some(scope.clone()), ..Query::default() };
+    assert_eq!(ids(&store, &query).await, ["a", "b"]);
+    let documents = store.get_many(THINGS, &["a", "b", "c"], Some(&scope)).await.unwrap();
+    assert_eq!(documents.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
+    let write = |id, tags: &[&str]| {
+        let mut write = update(THINGS, id, vec![set("tags", json!(tags))]);
+        write.scope = Some(scope.clone());
+        write
+    };
+    store.commit(vec![write("a", &["bob", "ann"])]).await.unwrap();
+    assert_eq!(store.commit(vec![write("c", &["bob"])]).await.unwrap_err().reason, Refusal::NotFound);
+    let given_away = store.commit(vec![write("b", &["cid"])]).await.unwrap_err().reason;
+    assert!(matches!(given_away, Refusal::Invalid { path, .. } if path == "tags"), "one of them must stay");
+    let nobody = Scope { owners: Vec::new(), ..scope };
+    assert!(store.get_many(THINGS, &["a"], Some(&nobody)).await.is_err());
+}
+
 async fn nobody_owns_nothing<B: SuiteBackend>(backend: &B) {
     let store = open(backend).await;
     fill(&store, &[("a", json!({}))]).await;
-    let nobody = Scope { path: "owner".to_owned(), owner: Scalar::Null };
+    let nobody = Scope::new("owner", Scalar::Null);
     let refused = store.get_many(THINGS, &["a"], Some(&nobody)).await.unwrap_err();
     assert_eq!(refused, QueryError::WrongType { path: "owner".to_owned() });
     let mut write = delete(THINGS, "a");
