@@ -12,6 +12,7 @@
 //! number and its e-mail address. The host restricts customers and guests to their own.
 
 mod catalogue;
+mod document;
 pub mod ledger;
 pub mod model;
 mod routes;

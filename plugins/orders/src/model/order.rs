@@ -95,6 +95,9 @@ pub struct StoredOrder {
     /// Deleted by the staff: kept and not listed.
     #[serde(rename = "_hidden")]
     pub hidden: bool,
+    /// Until when an order that is not confirmed holds its stock.
+    #[serde(rename = "_expiresAt")]
+    pub expires_at: Option<String>,
     /// When somebody has to look after it: an outcome that is not known, a reservation that expires. Null when nothing
     /// is open.
     #[serde(rename = "_dueAt")]
