@@ -25,9 +25,12 @@ use crate::{
     mail::{Mailer, MailerError},
     media::{self, Media, StorageError},
     openapi::{self, About, Documents},
-    plugin::{self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError},
+    plugin::{
+        self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError,
+        schedule::{self, Scheduler},
+    },
     seed::{SystemApi, SystemApiError},
-    store::{DeclareError, OpenError, Store, idempotency},
+    store::{DeclareError, OpenError, Store, idempotency, lease::Lease},
 };
 
 /// A running host. Clones share it.
@@ -96,6 +99,7 @@ impl App {
         collections.extend(plugin::host_collections());
         collections.push(AuditLog::schema());
         collections.extend(media::host_collections());
+        collections.push(Lease::schema());
         store.collections_declare_host(collections).await.map_err(StartError::Collections)?;
         let mailer = Mailer::open(&config.mail, config.environment, &config.store.data_dir)
             .map_err(StartError::Mail)?;
@@ -103,8 +107,9 @@ impl App {
             Identity::open(store.clone(), &config.auth, mailer).await.map_err(StartError::Identity)?;
         let media = Media::open(store.clone(), &config.media, &config.store.data_dir.join("media"))
             .map_err(StartError::Media)?;
-        let runtime = PluginRuntime::new(&config.plugins, store.clone(), identity.clone())
-            .map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let runtime =
+            PluginRuntime::new(&config.plugins, config.pricing.settings(), store.clone(), identity.clone())
+                .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
         let directory = config.store.data_dir.join("compiled");
         let aot = AotCache::open(&directory).map_err(|source| StartError::Cache { directory, source })?;
@@ -135,6 +140,8 @@ impl App {
         };
         tokio::spawn(housekeeping(Arc::downgrade(&app.inner)));
         tokio::spawn(sealing(Arc::downgrade(&app.inner)));
+        let scheduler = Scheduler::new(app.inner.runtime.clone(), app.inner.plugins.clone());
+        tokio::spawn(scheduling(Arc::downgrade(&app.inner), scheduler));
         Ok(app)
     }
 
@@ -309,7 +316,7 @@ impl App {
         &self.inner.plugins
     }
 
-    pub fn runtime(&self) -> &PluginRuntime {
+    pub fn runtime(&self) -> &Arc<PluginRuntime> {
         &self.inner.runtime
     }
 
@@ -346,6 +353,20 @@ async fn sealing(inner: Weak<Inner>) {
         if let Err(error) = inner.audit.seal().await {
             tracing::warn!(cause = %chain(&error), "The audit log was not sealed");
         }
+    }
+}
+
+/// Starts the operations that plugins have scheduled, until the application stops.
+async fn scheduling(inner: Weak<Inner>, mut scheduler: Scheduler) {
+    let mut rounds = tokio::time::interval(schedule::TICK);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        match inner.upgrade() {
+            Some(inner) if !inner.stopping.load(Ordering::Relaxed) => {}
+            _ => return,
+        }
+        scheduler.round().await;
     }
 }
 

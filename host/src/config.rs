@@ -17,6 +17,7 @@ mod mail;
 mod media;
 mod payment;
 mod plugins;
+mod pricing;
 mod rate_limits;
 mod secret;
 mod server;
@@ -36,6 +37,7 @@ pub use mail::MailConfig;
 pub use media::MediaConfig;
 pub use payment::PaymentConfig;
 pub use plugins::{BreakerConfig, LimitsConfig, PluginsConfig};
+pub use pricing::PricingConfig;
 pub use rate_limits::RateLimitsConfig;
 pub use server::ServerConfig;
 pub use store::StoreSection;
@@ -56,6 +58,7 @@ pub struct Config {
     pub rate_limits: RateLimitsConfig,
     pub media: MediaConfig,
     pub payment: PaymentConfig,
+    pub pricing: PricingConfig,
     pub telemetry: TelemetryConfig,
 }
 

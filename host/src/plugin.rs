@@ -19,11 +19,13 @@ mod directory;
 mod engine;
 pub mod generation;
 pub mod grants;
+mod hooks;
 mod imports;
 mod instance;
 mod limits;
 mod outcome;
 mod reloader;
+pub mod schedule;
 pub mod schema_check;
 
 pub use active_set::{active_collections, collections as host_collections};

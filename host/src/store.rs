@@ -14,6 +14,7 @@ mod error;
 mod expiry;
 pub mod idempotency;
 pub mod jobs;
+pub mod lease;
 mod loading;
 mod mongo;
 mod snapshot;

@@ -26,7 +26,6 @@ pub mod keys;
 #[cfg(not(target_family = "wasm"))]
 pub mod mock;
 pub mod money;
-mod natural_id;
 pub mod patch;
 pub mod payment;
 pub mod pricing;
@@ -45,7 +44,6 @@ pub use export::Plugin;
 pub use host::{Context, Level};
 pub use http::{Caller, ListQuery, Reply, Request};
 pub use money::Money;
-pub use natural_id::{guest_of, natural_id};
 pub use router::Router;
 pub use store::{Found, Stored};
 
@@ -54,7 +52,7 @@ pub use serde::{self, Deserialize, Serialize};
 pub use serde_json::{self, Value, json};
 pub use store_model::{
     Access, Aggregate, AggregateRow, Direction, Document, Facet, FacetCount, Facets, FieldKind,
-    FieldOperation, Filter, GroupKey, Measure, Query, Refusal, Scalar, SortKey,
+    FieldOperation, Filter, GroupKey, Measure, Query, Refusal, Scalar, SortKey, guest_of, natural_id,
 };
 
 /// The result of a handler.

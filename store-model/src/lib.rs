@@ -18,6 +18,7 @@ pub mod evaluate;
 pub mod facets;
 pub mod filter;
 pub mod memory;
+mod natural_id;
 pub mod order;
 pub mod path;
 pub mod query;
@@ -32,6 +33,7 @@ pub use aggregate::{Aggregate, AggregateRow, GroupKey, Measure};
 pub use document::Document;
 pub use facets::{Facet, FacetCount, Facets};
 pub use filter::Filter;
+pub use natural_id::{guest_of, natural_id};
 pub use query::{Direction, Page, Query, QueryError, Scope, SortKey};
 pub use schema::{
     Access, CollectionSchema, DeclareRefused, Field, FieldKind, Index, SchemaError, TextField, is_hidden,

@@ -24,6 +24,8 @@ pub struct PluginsConfig {
     pub instances: u32,
     /// Longest wait for a free instance before 503, in milliseconds.
     pub queue_timeout_ms: u64,
+    /// Time of a request that calls payment providers, in milliseconds.
+    pub provider_timeout_ms: u64,
     /// Largest component, in bytes.
     pub max_component_bytes: usize,
     /// Longest time to compile a component, in milliseconds.
@@ -54,6 +56,10 @@ pub struct LimitsConfig {
     pub log_lines: u32,
     /// Text written to the log, in bytes.
     pub log_bytes: usize,
+    /// Instructions of a pricing rule for one cart, in wasmtime's fuel. It decides alone, and not the time.
+    pub fuel: u64,
+    /// The same for each line of the cart, besides.
+    pub fuel_per_line: u64,
     /// Host objects held at once.
     pub handles: u32,
     /// Entries in tables.
@@ -84,6 +90,7 @@ impl Default for PluginsConfig {
             debounce_ms: 250,
             instances: 500,
             queue_timeout_ms: 250,
+            provider_timeout_ms: 30_000,
             max_component_bytes: 16 * 1024 * 1024,
             compile_timeout_ms: 60_000,
             limits: LimitsConfig::default(),
@@ -104,6 +111,8 @@ impl Default for LimitsConfig {
             response_bytes: 4 * 1024 * 1024,
             log_lines: 200,
             log_bytes: 64 * 1024,
+            fuel: 50_000_000,
+            fuel_per_line: 1_000_000,
             handles: 1_000,
             table_elements: 20_000,
         }
@@ -121,6 +130,7 @@ impl PluginsConfig {
         let limits = &self.limits;
         ensure(self.poll_ms >= 100, "plugins.poll_ms", "milliseconds, from 100")?;
         ensure((1..=10_000).contains(&self.instances), "plugins.instances", "a number from 1 to 10000")?;
+        ensure(self.provider_timeout_ms >= 1_000, "plugins.provider_timeout_ms", "milliseconds, from 1000")?;
         ensure(self.max_component_bytes > 0, "plugins.max_component_bytes", "bytes, from 1")?;
         ensure(self.compile_timeout_ms > 0, "plugins.compile_timeout_ms", "milliseconds, from 1")?;
         limits.check()?;
@@ -147,6 +157,7 @@ impl LimitsConfig {
             "bytes, from 2097152 (2 MiB) to 4294967296 (4 GiB)",
         )?;
         ensure(self.concurrency > 0, "plugins.limits.concurrency", "a number from 1")?;
+        ensure(self.fuel > 0, "plugins.limits.fuel", "a number from 1")?;
         ensure(
             (1..=Self::MOST_TABLE_ELEMENTS).contains(&self.table_elements),
             "plugins.limits.table_elements",

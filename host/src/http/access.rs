@@ -1,12 +1,16 @@
 //! Who calls, and whether they may.
 
 use axum::http::{HeaderMap, Method, header};
+use store_model::guest_of;
 
 use super::{error::ApiError, visit::Visit};
 use crate::{
     app::App,
     identity::{self, Principal, PrincipalKind},
-    plugin::{Caller, CallerKind, descriptor::AccessRule},
+    plugin::{
+        Caller, CallerKind, HandlerRequest,
+        descriptor::{AccessRule, Route},
+    },
     store::Actor,
 };
 
@@ -82,8 +86,31 @@ pub(super) fn caller_of(principal: &Principal) -> Caller {
         subject: Some(principal.id.clone()),
         permissions: principal.permissions.clone(),
         groups: principal.user.as_ref().map(|user| user.groups.clone()).unwrap_or_default(),
+        guest: None,
     }
 }
+
+/// Who somebody is by what they know: by the route's parameters, or by the token of a cart.
+pub(super) fn guest(route: &Route, request: &HandlerRequest, headers: &HeaderMap) -> Option<String> {
+    if !matches!(request.caller.kind, CallerKind::Anonymous | CallerKind::Customer) {
+        return None;
+    }
+    let given = |wanted: &String| {
+        let all = request.params.iter().chain(&request.query);
+        all.into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    };
+    let known: Option<Vec<&str>> = route.guest_by.iter().map(given).collect();
+    if let Some(known) = known.filter(|known| !known.is_empty()) {
+        return Some(guest_of(&known));
+    }
+    let token = headers.get(CART_TOKEN)?.to_str().ok()?;
+    // Shorter ones were never given out, and could be tried.
+    (CART_TOKEN_CHARS..=255).contains(&token.len()).then(|| guest_of(&[token]))
+}
+
+/// The token of a guest's cart.
+const CART_TOKEN: &str = "x-cart-token";
+const CART_TOKEN_CHARS: usize = 32;
 
 pub(super) fn check_access(rule: &AccessRule, caller: &Caller) -> Result<(), ApiError> {
     let held = |permission: &String| identity::allows(&caller.permissions, permission);

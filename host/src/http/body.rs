@@ -14,7 +14,10 @@ use super::{
     error::{ApiError, FieldProblem},
     json,
 };
-use crate::{app::App, plugin::RouteEntry};
+use crate::{
+    app::App,
+    plugin::{RouteEntry, descriptor::RAW},
+};
 
 /// A body that is read only when the route wants one.
 pub(crate) enum Payload {
@@ -57,6 +60,10 @@ pub(super) async fn checked(
         };
         return Ok(CheckedBody { original, checked: Vec::new(), secret: None });
     };
+    if check.media_type == RAW {
+        let original = read(app, payload).await?;
+        return Ok(CheckedBody { checked: original.to_vec(), original, secret: None });
+    }
     check_content_type(headers, &check.media_type)?;
     let original = read(app, payload).await?;
     let mut value = json::parse(&original)?;

@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     app::App,
-    plugin::{Caller, CallerKind, Generation, Handled, HandlerRequest, HandlerResponse, Lookup, RouteEntry},
+    plugin::{
+        Caller, CallerKind, Generation, Handled, HandlerRequest, HandlerResponse, Lookup, RouteEntry,
+        descriptor::RAW,
+    },
     store::{Actor, Answer, Transaction},
 };
 
@@ -59,14 +62,17 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
     idempotency::check_given(&entry, &call.headers, &caller)?;
     let params = parameters::path(params)?;
     let query = parameters::query(&entry, call.query.as_deref())?;
-    let headers = parameters::headers(&entry, &call.headers)?;
+    let headers = match entry.body.as_ref().is_some_and(|body| body.media_type == RAW) {
+        true => parameters::all_headers(&call.headers),
+        false => parameters::headers(&entry, &call.headers)?,
+    };
     let by_staff = matches!(caller.kind, CallerKind::Admin | CallerKind::Service);
     precondition::demand(app, &call.method, &call.headers, by_staff)?;
     let if_match = precondition::if_match(&call.headers)?;
     let by_host = caller.kind == CallerKind::System;
     let mut body = body::checked(app, &entry, &call.headers, call.body, by_host).await?;
     let subject = params.last().map(|(_, value)| value.clone()).unwrap_or_default();
-    let request = HandlerRequest {
+    let mut request = HandlerRequest {
         params,
         query: query.own,
         headers,
@@ -76,12 +82,14 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
         if_match,
         password_hash: None,
     };
+    request.caller.guest = access::guest(&entry.route, &request, &call.headers);
     let full_path = match &call.query {
         Some(query) => format!("{}?{query}", call.path),
         None => call.path.clone(),
     };
     let is_empty = body.original.is_empty();
-    let mut answered = answer(app, &entry, &call.headers, &full_path, body, request, &call.visit).await?;
+    let mut answered =
+        answer(app, &generation, &entry, &call.headers, &full_path, body, request, &call.visit).await?;
     if let Some(shaped) = query.fields.and_then(|fields| fields.of(&answered.response.body)) {
         answered.response.body = shaped;
     }
@@ -112,8 +120,10 @@ fn find_route(generation: &Generation, call: &ApiCall) -> Result<(Arc<RouteEntry
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a request is made of")]
 async fn answer(
     app: &App,
+    generation: &Arc<Generation>,
     entry: &RouteEntry,
     headers: &HeaderMap,
     full_path: &str,
@@ -158,8 +168,10 @@ async fn answer(
         &entry.route.operation_id,
         &**request_id,
     );
-    let handled =
-        app.runtime().handle(&entry.plugin, &entry.route, request, &transaction, request_id).await?;
+    let handled = app
+        .runtime()
+        .handle(generation, &entry.plugin, &entry.route, request, &transaction, request_id)
+        .await?;
     match handled {
         Handled::Response(response) => {
             if key.is_some() {

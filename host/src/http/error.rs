@@ -210,9 +210,12 @@ impl From<CallError> for ApiError {
             Failure::Output => {
                 Self::new("plugin_output_invalid", "The plugin that answers this answered something invalid.")
             }
-            Failure::Trap | Failure::Memory | Failure::HostCalls | Failure::Log | Failure::Denied => {
-                Self::new("plugin_failed", "The plugin that answers this failed.")
-            }
+            Failure::Trap
+            | Failure::Memory
+            | Failure::HostCalls
+            | Failure::Log
+            | Failure::Denied
+            | Failure::Refused => Self::new("plugin_failed", "The plugin that answers this failed."),
             Failure::Overload => Self::new("overloaded", "The service is too busy.").retry_after(1),
             Failure::BreakerOpen => {
                 let seconds = error.retry_after_ms.unwrap_or_default().div_ceil(1_000).max(1);

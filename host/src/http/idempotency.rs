@@ -72,11 +72,11 @@ pub(super) fn given(
     if text.is_empty() || text.len() > KEY_CHARS || !text.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
         return Err(invalid("A key has 1 to 255 visible ASCII characters."));
     }
-    if caller.kind == CallerKind::Anonymous && text.len() < ANONYMOUS_KEY_CHARS {
+    if caller.kind == CallerKind::Anonymous && caller.guest.is_none() && text.len() < ANONYMOUS_KEY_CHARS {
         return Err(invalid("Without an account a key has at least 128 bits, such as a random UUID."));
     }
-    let scope =
-        format!("{}:{} {request}", caller.kind.as_str(), caller.subject.as_deref().unwrap_or_default());
+    let who = caller.subject.as_deref().or(caller.guest.as_deref()).unwrap_or_default();
+    let scope = format!("{}:{who} {request}", caller.kind.as_str());
     Ok(Some(IdempotencyKey::new(&scope, text, body, app.store().clock().now_ms())))
 }
 

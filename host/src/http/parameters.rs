@@ -22,6 +22,12 @@ pub(super) fn path(params: Vec<(String, String)>) -> Result<Vec<(String, String)
         .collect()
 }
 
+/// All headers that are text, names in lower case.
+pub(super) fn all_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &axum::http::HeaderValue| value.to_str().ok().map(str::to_owned);
+    headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
+}
+
 /// A query string, taken apart.
 pub(super) struct Query {
     pub(super) list: Option<ListRequest>,

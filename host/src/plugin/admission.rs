@@ -24,12 +24,13 @@ impl Gate {
         Self { semaphore: Arc::new(Semaphore::new(permits)), queue_timeout, name }
     }
 
-    /// Waits for a permit, at most the queue's time.
-    pub(super) async fn enter(&self) -> Result<OwnedSemaphorePermit, CallError> {
-        if let Ok(permit) = self.semaphore.clone().try_acquire_owned() {
+    /// Waits for so many permits at once, at most the queue's time.
+    pub(super) async fn enter(&self, permits: u32) -> Result<OwnedSemaphorePermit, CallError> {
+        if let Ok(permit) = self.semaphore.clone().try_acquire_many_owned(permits) {
             return Ok(permit);
         }
-        let waiting = tokio::time::timeout(self.queue_timeout, self.semaphore.clone().acquire_owned());
+        let waiting =
+            tokio::time::timeout(self.queue_timeout, self.semaphore.clone().acquire_many_owned(permits));
         match waiting.await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(CallError::new(Failure::Overload, format!("no capacity was free in {}", self.name))),

@@ -4,8 +4,12 @@
 
 /// Interface names without versions.
 pub(super) const OFFERED: &[&str] = &[
+    "wares:hooks/hooks",
     "wares:identity/identity",
     "wares:log/log",
+    "wares:payment/provider",
+    "wares:pricing/rule",
+    "wares:shipping/rates",
     "wares:store/query",
     "wares:store/store",
     "wares:types/types",

@@ -15,8 +15,12 @@ wasmtime::component::bindgen!({
             import wares:log/log@1.0.0;
             import wares:store/store@1.0.0;
             import wares:identity/identity@1.0.0;
+            import wares:hooks/hooks@1.0.0;
             export wares:lifecycle/lifecycle@1.0.0;
             export wares:http/handler@1.0.0;
+            export wares:pricing/rule@1.0.0;
+            export wares:shipping/rates@1.0.0;
+            export wares:payment/provider@1.0.0;
         }
     ",
     world: "wares:host/host",

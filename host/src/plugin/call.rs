@@ -1,6 +1,7 @@
 //! Calling a plugin's handler.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,11 +14,16 @@ use super::{
     admission::{Breaker, Gate, KeyedQueue},
     bindings::exports::wares::http::handler as guest,
     component::Prepared,
-    descriptor::{Route, SerializedBy},
-    engine::PluginEngine,
-    grants::Grants,
+    descriptor::{Hook, Route, SerializedBy},
+    engine::{PluginEngine, rule_instances},
+    generation::Generation,
+    grants::{Grants, HookEntry},
+    hooks::HookReach,
     imports::filter_to_guest,
-    instance::{CallSetup, Caller, CallerKind, Granted, PluginName, Reach, finish, new_store},
+    instance::{
+        Bound, CallEnd, CallSetup, CallState, Caller, CallerKind, Granted, PluginName, Reach, finish,
+        new_store,
+    },
     outcome::{CallError, Failure},
 };
 use crate::{
@@ -31,24 +37,53 @@ use crate::{
 /// What all plugins share at run time.
 pub struct PluginRuntime {
     pub(super) engine: PluginEngine,
+    /// For pricing rules.
+    pub(super) rule_engine: PluginEngine,
     pub(super) store: Store,
     identity: Identity,
     pub(super) clock: Clock,
+    /// How the shop rounds.
+    pub(super) pricing: pricing_model::Settings,
     gate: Gate,
+    /// Requests that call payment providers, which may take their time.
+    provider_gate: Gate,
+    provider_timeout: Duration,
+    pub(super) rule_gate: Gate,
     queue: Arc<KeyedQueue>,
 }
 
+/// A share of the instances is for requests that call payment providers: so many of ten, with two instances for each.
+const PROVIDER_TENTHS: usize = 2;
+/// What a request that calls providers keeps of its time for writing down what they said.
+pub(super) const PROVIDER_MARGIN: Duration = Duration::from_secs(2);
+
 impl PluginRuntime {
-    pub fn new(config: &PluginsConfig, store: Store, identity: Identity) -> wasmtime::Result<Self> {
+    pub fn new(
+        config: &PluginsConfig,
+        pricing: pricing_model::Settings,
+        store: Store,
+        identity: Identity,
+    ) -> wasmtime::Result<Self> {
         // A tenth of the pool is left for describing candidates, and because a sharded pool can refuse shortly
         // before it is full.
-        let permits = (config.instances as usize * 9 / 10).max(1);
+        let instances = config.instances as usize;
+        let providing = instances * PROVIDER_TENTHS / 10;
+        let wait = Duration::from_millis(config.queue_timeout_ms);
         Ok(Self {
             engine: PluginEngine::new(config)?,
+            rule_engine: PluginEngine::of_rules(config)?,
             clock: store.clock().clone(),
             store,
             identity,
-            gate: Gate::new(permits, Duration::from_millis(config.queue_timeout_ms), "the instance pool"),
+            pricing,
+            gate: Gate::new((instances * 9 / 10 - providing).max(2), wait, "the instance pool"),
+            provider_gate: Gate::new((providing / 2).max(1), wait, "the calls of payment providers"),
+            provider_timeout: Duration::from_millis(config.provider_timeout_ms),
+            rule_gate: Gate::new(
+                (rule_instances(config) as usize * 9 / 10).max(1),
+                wait,
+                "the pool of rules",
+            ),
             queue: Arc::default(),
         })
     }
@@ -62,8 +97,14 @@ pub struct LoadedPlugin {
     /// The configuration, a JSON object.
     pub config: Vec<u8>,
     pub config_digest: String,
+    /// How it answers hooks.
+    pub(super) hooks: BTreeMap<Hook, HookEntry>,
+    /// What served before it, with its configuration: for hooks that fall back to it.
+    pub(super) last_good: Option<Arc<LoadedPlugin>>,
     pub(super) name: Arc<PluginName>,
     pub(super) gate: Gate,
+    /// For requests that call payment providers.
+    pub(super) provider_gate: Gate,
     pub(super) breaker: Arc<Breaker>,
 }
 
@@ -74,6 +115,38 @@ impl LoadedPlugin {
 
     pub fn version(&self) -> &str {
         &self.name.version
+    }
+
+    /// The same, without what served before.
+    pub(super) fn without_last_good(&self) -> Self {
+        Self {
+            prepared: self.prepared.clone(),
+            grants: self.grants.clone(),
+            limits: self.limits.clone(),
+            config: self.config.clone(),
+            config_digest: self.config_digest.clone(),
+            hooks: self.hooks.clone(),
+            last_good: None,
+            name: self.name.clone(),
+            gate: self.gate.clone(),
+            provider_gate: self.provider_gate.clone(),
+            breaker: self.breaker.clone(),
+        }
+    }
+
+    /// How it answers a hook.
+    pub(super) fn hook(&self, hook: Hook) -> HookEntry {
+        self.hooks.get(&hook).copied().unwrap_or_default()
+    }
+
+    /// Which component and configuration it is, for what it has a part in.
+    pub(super) fn source(&self) -> pricing_model::Source {
+        pricing_model::Source {
+            plugin_id: self.id().to_owned(),
+            plugin_version: self.version().to_owned(),
+            digest: self.prepared.digest.clone(),
+            config_digest: self.config_digest.clone(),
+        }
     }
 
     /// Whether the breaker is open.
@@ -165,14 +238,17 @@ impl PluginRuntime {
     /// # Errors
     /// How the call failed.
     pub async fn handle(
-        &self,
+        self: &Arc<Self>,
+        generation: &Arc<Generation>,
         plugin: &LoadedPlugin,
         route: &Route,
         request: HandlerRequest,
         transaction: &Transaction,
         request_id: &Arc<str>,
     ) -> Result<Handled, CallError> {
-        let deadline = Instant::now() + Duration::from_millis(plugin.limits.timeout_ms);
+        let time = Duration::from_millis(plugin.limits.timeout_ms);
+        let time = if route.calls_providers { time.max(self.provider_timeout) } else { time };
+        let deadline = Instant::now() + time;
         let turn = serialization_key(plugin, route, &request);
         let _turn = match turn {
             Some(key) => match tokio::time::timeout_at(deadline.into(), self.queue.enter(key)).await {
@@ -180,14 +256,15 @@ impl PluginRuntime {
                 Err(_) => {
                     let error =
                         CallError::new(Failure::Overload, "the queue for this resource did not end in time");
-                    count(plugin, route, &error);
+                    count(plugin, &route.operation_id, &error);
                     return Err(error);
                 }
             },
             None => None,
         };
         loop {
-            let result = self.run(plugin, route, &request, transaction, request_id, deadline).await;
+            let run = Run { generation, plugin, route, request: &request, transaction, request_id };
+            let result = self.run(&run, deadline).await;
             let settled = transaction.settle().await;
             if settled.superseded {
                 return Ok(Handled::Superseded);
@@ -207,59 +284,111 @@ impl PluginRuntime {
     }
 
     /// One run in one instance.
-    async fn run(
+    async fn run(self: &Arc<Self>, run: &Run<'_>, deadline: Instant) -> Result<Handled, CallError> {
+        let Run { generation, plugin, route, request, transaction, request_id } = *run;
+        let queued = Instant::now();
+        let refused = |error: &CallError| count(plugin, &route.operation_id, error);
+        let (own, all) = if route.calls_providers {
+            (&plugin.provider_gate, &self.provider_gate)
+        } else {
+            (&plugin.gate, &self.gate)
+        };
+        let _plugin_permit = own.enter(1).await.inspect_err(refused)?;
+        // What it asks of other plugins takes another instance; both at once, so that no two wait for each other.
+        let instances = if plugin.grants.may_call_any() && !route.calls_providers { 2 } else { 1 };
+        let _permit = all.enter(instances).await.inspect_err(refused)?;
+        // The plugin is not to blame for the time in the queue.
+        let deadline = deadline + queued.elapsed();
+        let reach = Reach::Granted(Box::new(Granted {
+            store: self.store.clone(),
+            identity: self.identity.clone(),
+            grants: plugin.grants.clone(),
+            statuses: route.responses.iter().map(|declared| declared.status).collect(),
+            caller: request.caller.clone(),
+            created: None,
+            password_hash: request.password_hash.clone(),
+            transaction: transaction.clone(),
+            hooks: Some(HookReach {
+                runtime: self.clone(),
+                generation: generation.clone(),
+                deadline,
+                calls_providers: route.calls_providers,
+            }),
+        }));
+        let Some(handler) = &plugin.prepared.roles.handler else {
+            return Err(CallError::new(Failure::Output, "it has no handler"));
+        };
+        let guest_request = to_guest(plugin, route, request, transaction.key());
+        let invocation = Invocation {
+            engine: &self.engine,
+            plugin,
+            operation: &route.operation_id,
+            request_id,
+            reach,
+            bound: Bound::Time,
+            deadline,
+        };
+        let call = async |store: &mut wasmtime::Store<CallState>,
+                          instance: &wasmtime::component::Instance| {
+            let handler = handler.load(&mut *store, instance)?;
+            handler.call_handle(store, &guest_request).await
+        };
+        let check = async |reply, end: &CallEnd| {
+            let handled = check_reply(plugin, route, reply, end.denied)?;
+            if handled == Handled::Committed {
+                let settled = transaction.settle().await;
+                if settled.answer.is_none() && !settled.superseded {
+                    let cause = "it answered `committed`, but no commit with an answer went through";
+                    return Err(CallError::new(Failure::Output, cause));
+                }
+            }
+            Ok(handled)
+        };
+        let word = |handled: &Handled| match handled {
+            Handled::Problem(_) => "problem",
+            _ => "ok",
+        };
+        self.invoke(invocation, call, check, word).await
+    }
+
+    /// Calls a function of a plugin in a fresh instance, within its budgets, behind its breaker. `check` says what of
+    /// the answer counts, and `word` what metrics call it.
+    pub(super) async fn invoke<R, T>(
         &self,
-        plugin: &LoadedPlugin,
-        route: &Route,
-        request: &HandlerRequest,
-        transaction: &Transaction,
-        request_id: &Arc<str>,
-        deadline: Instant,
-    ) -> Result<Handled, CallError> {
+        invocation: Invocation<'_>,
+        call: impl AsyncFnOnce(
+            &mut wasmtime::Store<CallState>,
+            &wasmtime::component::Instance,
+        ) -> wasmtime::Result<R>,
+        check: impl AsyncFnOnce(R, &CallEnd) -> Result<T, CallError>,
+        word: impl FnOnce(&T) -> &'static str,
+    ) -> Result<T, CallError> {
+        let Invocation { engine, plugin, operation, request_id, reach, bound, deadline } = invocation;
         let started = Instant::now();
         let pass =
-            plugin.breaker.admit(self.clock.now_ms()).inspect_err(|error| count(plugin, route, error))?;
-        let _plugin_permit = plugin.gate.enter().await.inspect_err(|error| count(plugin, route, error))?;
-        let _permit = self.gate.enter().await.inspect_err(|error| count(plugin, route, error))?;
-        // The plugin is not to blame for the time in the queue.
-        let deadline = deadline + started.elapsed();
+            plugin.breaker.admit(self.clock.now_ms()).inspect_err(|error| count(plugin, operation, error))?;
         let mut store = new_store(CallSetup {
-            engine: &self.engine,
+            engine,
             limits: &plugin.limits,
             plugin: plugin.name.clone(),
             request_id: request_id.clone(),
             clock: &self.clock,
-            reach: Reach::Granted(Box::new(Granted {
-                store: self.store.clone(),
-                identity: self.identity.clone(),
-                grants: plugin.grants.clone(),
-                statuses: route.responses.iter().map(|declared| declared.status).collect(),
-                caller: request.caller.clone(),
-                created: None,
-                password_hash: request.password_hash.clone(),
-                transaction: transaction.clone(),
-            })),
+            reach,
+            bound,
         });
-        let guest_request = to_guest(plugin, route, request);
-        let prepared = &plugin.prepared;
+        let pre = &plugin.prepared.pre;
         let result = tokio::time::timeout_at(deadline.into(), async {
-            let instance = prepared.pre.instantiate_async(&mut store).await?;
-            let handler = prepared.handler.load(&mut store, &instance)?;
-            handler.call_handle(&mut store, &guest_request).await
+            let instance = pre.instantiate_async(&mut store).await?;
+            call(&mut store, &instance).await
         })
         .await;
         let (end, result) = finish(store, result);
-        let mut result = result.and_then(|reply| check_reply(plugin, route, reply, end.denied));
-        if let Ok(Handled::Committed) = &result {
-            let settled = transaction.settle().await;
-            if settled.answer.is_none() && !settled.superseded {
-                let cause = "it answered `committed`, but no commit with an answer went through";
-                result = Err(CallError::new(Failure::Output, cause));
-            }
-        }
+        let result = match result {
+            Ok(answer) => check(answer, &end).await,
+            Err(error) => Err(error),
+        };
         let outcome = match &result {
-            Ok(Handled::Problem(_)) => "problem",
-            Ok(_) => "ok",
+            Ok(checked) => word(checked),
             Err(error) => error.failure.as_str(),
         };
         let failed = result.as_ref().err().is_some_and(|error| error.failure.blames_plugin());
@@ -270,7 +399,7 @@ impl PluginRuntime {
             tracing::warn!(
                 plugin.id = %plugin.id(),
                 plugin.version = %plugin.version(),
-                route = %route.operation_id,
+                operation,
                 request.id = %request_id,
                 outcome,
                 cpu_us = end.cpu.as_micros(),
@@ -280,20 +409,58 @@ impl PluginRuntime {
                 plugin.id()
             );
         }
-        record(plugin, route, outcome, started.elapsed(), end.cpu);
+        record(plugin, operation, outcome, started.elapsed(), end.cpu);
         result
+    }
+
+    /// What a provider reaches: its own documents, by commits of its own.
+    pub(super) fn provider_reach(&self, plugin: &LoadedPlugin, request_id: &str) -> Reach {
+        Reach::Granted(Box::new(Granted {
+            store: self.store.clone(),
+            identity: self.identity.clone(),
+            grants: plugin.grants.clone(),
+            statuses: Vec::new(),
+            caller: Caller::system(),
+            created: None,
+            password_hash: None,
+            transaction: Transaction::new(None, None, plugin.id(), request_id),
+            hooks: None,
+        }))
     }
 }
 
-fn count(plugin: &LoadedPlugin, route: &Route, error: &CallError) {
-    record(plugin, route, error.failure.as_str(), Duration::ZERO, Duration::ZERO);
+/// A handler to run.
+#[derive(Clone, Copy)]
+struct Run<'r> {
+    generation: &'r Arc<Generation>,
+    plugin: &'r LoadedPlugin,
+    route: &'r Route,
+    request: &'r HandlerRequest,
+    transaction: &'r Transaction,
+    request_id: &'r Arc<str>,
 }
 
-fn record(plugin: &LoadedPlugin, route: &Route, outcome: &'static str, duration: Duration, cpu: Duration) {
+/// A function to call.
+pub(super) struct Invocation<'i> {
+    pub(super) engine: &'i PluginEngine,
+    pub(super) plugin: &'i LoadedPlugin,
+    /// What it is called in logs and metrics.
+    pub(super) operation: &'i str,
+    pub(super) request_id: &'i Arc<str>,
+    pub(super) reach: Reach,
+    pub(super) bound: Bound,
+    pub(super) deadline: Instant,
+}
+
+fn count(plugin: &LoadedPlugin, operation: &str, error: &CallError) {
+    record(plugin, operation, error.failure.as_str(), Duration::ZERO, Duration::ZERO);
+}
+
+fn record(plugin: &LoadedPlugin, operation: &str, outcome: &'static str, duration: Duration, cpu: Duration) {
     let labels = [
         ("plugin", plugin.id().to_owned()),
         ("version", plugin.version().to_owned()),
-        ("operation", route.operation_id.clone()),
+        ("operation", operation.to_owned()),
         ("outcome", outcome.to_owned()),
     ];
     metrics::counter!("plugin_calls_total", &labels).increment(1);
@@ -304,7 +471,7 @@ fn record(plugin: &LoadedPlugin, route: &Route, outcome: &'static str, duration:
 fn serialization_key(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> Option<String> {
     let value = match route.serialized_by.as_ref()? {
         SerializedBy::Param(param) => &request.params.iter().find(|(name, _)| name == param)?.1,
-        SerializedBy::Caller => request.caller.subject.as_ref()?,
+        SerializedBy::Caller => request.caller.subject.as_ref().or(request.caller.guest.as_ref())?,
     };
     // A customer who floods a queue keeps staff out of none.
     let whose = match request.caller.kind {
@@ -314,7 +481,17 @@ fn serialization_key(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequ
     Some(format!("{}/{whose}/{value}", plugin.id()))
 }
 
-fn to_guest(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> guest::Request {
+fn to_guest(
+    plugin: &LoadedPlugin,
+    route: &Route,
+    request: &HandlerRequest,
+    key: Option<&str>,
+) -> guest::Request {
+    let caller = &request.caller;
+    let attr = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let groups = caller.groups.iter().map(|group| attr("group", group));
+    let guest_id = caller.guest.iter().map(|guest| attr("guest", guest));
+    let key = key.map(|key| attr("request-key", key));
     guest::Request {
         operation_id: route.operation_id.clone(),
         params: request.params.clone(),
@@ -341,7 +518,7 @@ fn to_guest(plugin: &LoadedPlugin, route: &Route, request: &HandlerRequest) -> g
             kind: request.caller.kind.as_str().to_owned(),
             subject: request.caller.subject.clone(),
             permissions: request.caller.permissions.clone(),
-            attrs: request.caller.groups.iter().map(|group| ("group".to_owned(), group.clone())).collect(),
+            attrs: groups.chain(guest_id).chain(key).collect(),
         },
         if_match: request.if_match,
         config: plugin.config.clone(),

@@ -7,11 +7,13 @@ use wasmtime::component::{Component, InstancePre, types::ComponentItem};
 
 use super::{
     aot::AotCache,
-    bindings::exports::wares::{http::handler, lifecycle::lifecycle},
+    bindings::exports::wares::{
+        http::handler, lifecycle::lifecycle, payment::provider, pricing::rule, shipping::rates,
+    },
     call::PluginRuntime,
-    descriptor::{Capability, Descriptor, DescriptorError},
+    descriptor::{Capability, Descriptor, DescriptorError, Hook},
     engine::PluginEngine,
-    instance::{CallSetup, CallState, PluginName, Reach, finish, new_store},
+    instance::{Bound, CallSetup, CallState, PluginName, Reach, finish, new_store},
     outcome::CallError,
 };
 use crate::config::{LimitsConfig, PluginsConfig};
@@ -24,7 +26,40 @@ pub struct Prepared {
     pub descriptor: Descriptor,
     pub(super) pre: InstancePre<CallState>,
     pub(super) lifecycle: lifecycle::GuestIndices,
-    pub(super) handler: handler::GuestIndices,
+    pub(super) roles: Roles,
+}
+
+/// What a component can do, by the interfaces that it exports.
+pub(super) struct Roles {
+    pub(super) handler: Option<handler::GuestIndices>,
+    pub(super) rule: Option<rule::GuestIndices>,
+    pub(super) rates: Option<rates::GuestIndices>,
+    pub(super) provider: Option<provider::GuestIndices>,
+}
+
+impl Prepared {
+    /// The names of its roles, as operators see them.
+    pub fn role_names(&self) -> Vec<&'static str> {
+        let roles = &self.roles;
+        let all = [
+            ("endpoint", roles.handler.is_some()),
+            ("pricing-rule", roles.rule.is_some()),
+            ("shipping-rates", roles.rates.is_some()),
+            ("payment-provider", roles.provider.is_some()),
+        ];
+        all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+    }
+
+    /// The hooks that it answers.
+    pub fn hooks(&self) -> Vec<Hook> {
+        let roles = &self.roles;
+        let all = [
+            (Hook::Pricing, roles.rule.is_some()),
+            (Hook::Shipping, roles.rates.is_some()),
+            (Hook::Payment, roles.provider.is_some()),
+        ];
+        all.into_iter().filter(|(_, has)| *has).map(|(hook, _)| hook).collect()
+    }
 }
 
 /// Why a component is refused, in a sentence that says what to change.
@@ -54,6 +89,10 @@ pub enum ComponentError {
     Import { import: String, reason: String },
     #[error("it does not export `{export}`: {remedy}")]
     Export { export: &'static str, remedy: &'static str },
+    #[error("it exports `{RULE}` and more: a pricing rule is pure and can be nothing else")]
+    RuleAndMore,
+    #[error("it has {0}, which only a plugin that exports `wares:http/handler` can have")]
+    NoHandler(&'static str),
     #[error("it did not describe itself: {0}")]
     Describe(CallError),
     #[error("{0}")]
@@ -74,6 +113,9 @@ impl ComponentError {
         )
     }
 }
+
+/// What `describe` of a pricing rule may burn.
+const DESCRIBE_FUEL: u64 = 500_000_000;
 
 /// How long and how much `describe` may take.
 fn describe_limits() -> LimitsConfig {
@@ -106,10 +148,11 @@ pub async fn prepare(
     check_functions(&bytes, 0)?;
     let digest = digest_of(&bytes);
     let size_bytes = bytes.len();
-    let component = compile(&runtime.engine, aot, config, &digest, bytes).await?;
-    check_imports(&runtime.engine, &component)?;
-    let pre = runtime
-        .engine
+    let is_rule = is_rule(&bytes)?;
+    let engine = if is_rule { &runtime.rule_engine } else { &runtime.engine };
+    let component = compile(engine, aot, config, &digest, bytes).await?;
+    check_imports(engine, &component, is_rule)?;
+    let pre = engine
         .linker
         .instantiate_pre(&component)
         .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
@@ -117,13 +160,66 @@ pub async fn prepare(
         export: "wares:lifecycle/lifecycle@1.0.0",
         remedy: "it is a component, but not a plugin of this platform; see docs/PLUGINS.md",
     })?;
-    let handler = handler::GuestIndices::new(&pre).map_err(|_| ComponentError::Export {
-        export: "wares:http/handler@1.0.0",
-        remedy: "this host runs endpoint plugins only so far",
-    })?;
-    let descriptor = describe(runtime, &pre, &lifecycle).await?;
-    check_asked(&runtime.engine, &component, &descriptor)?;
-    Ok(Prepared { digest, size_bytes, descriptor, pre, lifecycle, handler })
+    let roles = roles(&pre)?;
+    let descriptor = describe(runtime, engine, &pre, &lifecycle).await?;
+    check_asked(engine, &component, &descriptor)?;
+    if roles.handler.is_none() {
+        if !descriptor.routes.is_empty() {
+            return Err(ComponentError::NoHandler("routes"));
+        }
+        if !descriptor.schedules.is_empty() {
+            return Err(ComponentError::NoHandler("scheduled operations"));
+        }
+    }
+    Ok(Prepared { digest, size_bytes, descriptor, pre, lifecycle, roles })
+}
+
+const RULE: &str = "wares:pricing/rule@1.0.0";
+
+/// Whether the component is a pricing rule, which is compiled in another way than the rest.
+fn is_rule(bytes: &[u8]) -> Result<bool, ComponentError> {
+    let (mut depth, mut exports) = (0_usize, Vec::new());
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(|error| ComponentError::Invalid(error.to_string()))?;
+        match payload {
+            wasmparser::Payload::ModuleSection { .. } | wasmparser::Payload::ComponentSection { .. } => {
+                depth += 1
+            }
+            wasmparser::Payload::End(_) => depth = depth.saturating_sub(1),
+            wasmparser::Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let export = export.map_err(|error| ComponentError::Invalid(error.to_string()))?;
+                    exports.push(export.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    let is_rule = exports.iter().any(|name| name.starts_with("wares:pricing/rule@"));
+    let other = |name: &&String| {
+        !name.starts_with("wares:pricing/rule@") && !name.starts_with("wares:lifecycle/lifecycle@")
+    };
+    if is_rule && exports.iter().find(other).is_some() {
+        return Err(ComponentError::RuleAndMore);
+    }
+    Ok(is_rule)
+}
+
+fn roles(pre: &InstancePre<CallState>) -> Result<Roles, ComponentError> {
+    let roles = Roles {
+        handler: handler::GuestIndices::new(pre).ok(),
+        rule: rule::GuestIndices::new(pre).ok(),
+        rates: rates::GuestIndices::new(pre).ok(),
+        provider: provider::GuestIndices::new(pre).ok(),
+    };
+    if roles.handler.is_none() && roles.rule.is_none() && roles.rates.is_none() && roles.provider.is_none() {
+        return Err(ComponentError::Export {
+            export: "wares:http/handler@1.0.0",
+            remedy: "nor the interface of another role, a pricing rule, shipping rates or a payment provider; see \
+                     docs/PLUGINS.md",
+        });
+    }
+    Ok(roles)
 }
 
 fn check_header(bytes: &[u8], limit: usize) -> Result<(), ComponentError> {
@@ -266,17 +362,20 @@ fn deserialize(engine: &PluginEngine, code: &[u8]) -> wasmtime::Result<Component
 }
 
 /// Refuses what is outside the baseline and the host's interfaces, with a reason per kind.
-fn check_imports(engine: &PluginEngine, component: &Component) -> Result<(), ComponentError> {
+fn check_imports(engine: &PluginEngine, component: &Component, is_rule: bool) -> Result<(), ComponentError> {
     let offered = super::baseline::OFFERED;
     for (name, item) in component.component_type().imports(&engine.engine) {
         let item: ComponentItem = item.ty;
         let (interface, version) = name.split_once('@').unwrap_or((name, ""));
-        if matches!(item, ComponentItem::ComponentInstance(_)) && offered.contains(&interface) {
+        let impure = is_rule && interface.starts_with("wares:") && interface != "wares:types/types";
+        if matches!(item, ComponentItem::ComponentInstance(_)) && offered.contains(&interface) && !impure {
             check_version(name, interface, version)?;
             continue;
         }
         let reason = if interface.starts_with("wasi:sockets") || interface.starts_with("wasi:http") {
             "and no plugin reaches the network by itself: use the SDK's host functions"
+        } else if impure {
+            "and a pricing rule is pure: it reaches nothing but the cart and its configuration"
         } else if interface.starts_with("wares:") {
             "which this version of the host does not offer: build it with the SDK of this host's version, or update the host"
         } else {
@@ -293,18 +392,20 @@ fn check_asked(
     component: &Component,
     descriptor: &Descriptor,
 ) -> Result<(), ComponentError> {
-    let imported = component
-        .component_type()
-        .imports(&engine.engine)
-        .map(|(name, _)| name.to_owned())
-        .find(|name| name.starts_with("wares:identity/"));
-    match imported {
-        Some(import) if !descriptor.capabilities.contains(&Capability::Identity) => {
-            let reason = "and does not ask for the capability `identity`".to_owned();
-            Err(ComponentError::Import { import, reason })
+    let asks = |interface: &str| match interface {
+        "identity" => descriptor.capabilities.contains(&Capability::Identity),
+        "hooks" => descriptor.capabilities.iter().any(|it| matches!(it, Capability::Hook(_))),
+        _ => true,
+    };
+    for (name, _) in component.component_type().imports(&engine.engine) {
+        let interface =
+            name.strip_prefix("wares:").and_then(|name| name.split('/').next()).unwrap_or_default();
+        if !asks(interface) {
+            let reason = format!("and does not ask for the capability `{interface}`");
+            return Err(ComponentError::Import { import: name.to_owned(), reason });
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Interfaces of ours are compatible within a major version; a newer minor may need functions that are not there.
@@ -327,10 +428,11 @@ fn check_version(name: &str, interface: &str, version: &str) -> Result<(), Compo
 
 async fn describe(
     runtime: &PluginRuntime,
+    engine: &PluginEngine,
     pre: &InstancePre<CallState>,
     indices: &lifecycle::GuestIndices,
 ) -> Result<Descriptor, ComponentError> {
-    let described = without_capabilities(runtime, pre, async |store, instance| {
+    let described = without_capabilities(runtime, engine, pre, async |store, instance| {
         let guest = indices.load(&mut *store, instance)?;
         guest.call_describe(store).await
     })
@@ -348,7 +450,8 @@ pub(super) async fn validate_config(
     prepared: &Prepared,
     config: &[u8],
 ) -> Result<(), String> {
-    let answer = without_capabilities(runtime, &prepared.pre, async |store, instance| {
+    let engine = if prepared.roles.rule.is_some() { &runtime.rule_engine } else { &runtime.engine };
+    let answer = without_capabilities(runtime, engine, &prepared.pre, async |store, instance| {
         let guest = prepared.lifecycle.load(&mut *store, instance)?;
         guest.call_validate_config(store, config).await
     })
@@ -367,17 +470,23 @@ pub(super) async fn validate_config(
 /// Runs a call that can reach nothing.
 async fn without_capabilities<R>(
     runtime: &PluginRuntime,
+    engine: &PluginEngine,
     pre: &InstancePre<CallState>,
     call: impl AsyncFnOnce(&mut wasmtime::Store<CallState>, &wasmtime::component::Instance) -> wasmtime::Result<R>,
 ) -> Result<R, CallError> {
     let limits = describe_limits();
     let mut store = new_store(CallSetup {
-        engine: &runtime.engine,
+        engine,
         limits: &limits,
         plugin: Arc::new(PluginName { id: "candidate".to_owned(), version: String::new() }),
         request_id: Arc::from("load"),
         clock: &runtime.clock,
         reach: Reach::Nothing,
+        bound: if std::ptr::eq(engine, &runtime.rule_engine) {
+            Bound::Fuel(DESCRIBE_FUEL, None)
+        } else {
+            Bound::Time
+        },
     });
     let timeout = Duration::from_millis(limits.timeout_ms);
     let result = tokio::time::timeout(timeout, async {

@@ -1,17 +1,25 @@
 //! What a plugin says it is, checked on its own; [`generation`](super::generation) checks plugins against each other.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store_model::{Access, CollectionSchema, Field, FieldKind, Index, TextField};
 
 use super::{bindings::exports::wares::lifecycle::lifecycle as guest, grants::Right};
 use crate::codes;
 
+/// The media type of bodies that are bytes of any kind: handlers get them, and all headers, as they came.
+pub const RAW: &str = "application/octet-stream";
+
 /// Path prefixes that belong to the host.
 const RESERVED: &[&str] = &["api-keys", "audit", "auth", "permissions", "plugins", "roles", "webhooks", "ws"];
 const ROUTES: usize = 200;
 const SCHEMAS: usize = 500;
+const SCHEDULES: usize = 20;
+/// No operation is started more often.
+const SCHEDULE_MIN: Duration = Duration::from_millis(500);
+const SCHEDULE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const SCHEMA_BYTES: usize = 256 * 1024;
 /// All named schemas of a plugin together.
 const SCHEMAS_BYTES: usize = 1024 * 1024;
@@ -26,6 +34,7 @@ pub struct Descriptor {
     pub collections: Vec<CollectionSchema>,
     pub permissions: Vec<Permission>,
     pub capabilities: Vec<Capability>,
+    pub schedules: Vec<Schedule>,
     /// Named JSON Schemas.
     pub schemas: Map<String, Value>,
     pub config_schema: Option<Value>,
@@ -52,6 +61,39 @@ pub struct Route {
     pub idempotency_key_required: bool,
     /// The body has a member `password`, which the host hashes and the guest never sees.
     pub takes_password: bool,
+    /// The handler calls payment providers: such calls have permits and a deadline of their own.
+    pub calls_providers: bool,
+    /// The parameters by which a guest is known.
+    pub guest_by: Vec<String>,
+}
+
+/// An operation that the host starts by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    pub operation_id: String,
+    /// From the end of one run to the start of the next.
+    pub every: Duration,
+}
+
+/// A hook that other plugins ask through the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hook {
+    Pricing,
+    Shipping,
+    Payment,
+}
+
+impl Hook {
+    pub const ALL: [Self; 3] = [Self::Pricing, Self::Shipping, Self::Payment];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pricing => "pricing",
+            Self::Shipping => "shipping",
+            Self::Payment => "payment",
+        }
+    }
 }
 
 impl Route {
@@ -65,6 +107,8 @@ impl Route {
     pub fn problem_codes(&self) -> BTreeSet<&str> {
         let mut codes: BTreeSet<&str> = self.errors.iter().map(String::as_str).collect();
         codes.extend(["unavailable", "plugin_failed"]);
+        // What a plugin of a hook did that it asked.
+        codes.extend(["plugin_output_invalid", "overloaded", "plugin_unavailable", "plugin_timeout"]);
         if self.params.iter().any(|param| param.location == Location::Path) {
             codes.insert("not_found");
         }
@@ -162,6 +206,8 @@ pub enum Capability {
     Store { collection: String, rights: Vec<Right>, optional: bool },
     /// Accounts.
     Identity,
+    /// Asking the plugins of a hook.
+    Hook(Hook),
 }
 
 /// Why a descriptor is refused, in a sentence that says what to change.
@@ -190,8 +236,9 @@ impl Descriptor {
         if let Some((name, _)) = guest.attrs.iter().find(|(name, _)| name != "sdk") {
             refuse!("the descriptor has the attribute `{}`, which needs a newer host", short(name));
         }
-        if let Some(subscription) = guest.subscriptions.first() {
-            refuse!("it subscribes to `{}`, which this host does not offer yet", short(&subscription.kind));
+        let schedules = guest.subscriptions.into_iter().map(schedule).collect::<Checked<Vec<_>>>()?;
+        if schedules.len() > SCHEDULES {
+            refuse!("a plugin has at most {SCHEDULES} scheduled operations");
         }
         if guest.routes.len() > ROUTES || guest.schemas.len() > SCHEMAS {
             refuse!("a plugin has at most {ROUTES} routes and {SCHEMAS} schemas");
@@ -240,9 +287,29 @@ impl Descriptor {
             collections,
             permissions,
             capabilities,
+            schedules,
             schemas,
             config_schema,
         })
+    }
+}
+
+fn schedule(guest: guest::Subscription) -> Checked<Schedule> {
+    if guest.kind != "schedule" {
+        refuse!("it subscribes to `{}`, which this host does not offer yet", short(&guest.kind));
+    }
+    let every = match guest.attrs.as_slice() {
+        [(name, value)] if name == "every-ms" => value.parse().ok().map(Duration::from_millis),
+        _ => None,
+    };
+    match every.filter(|every| (SCHEDULE_MIN..=SCHEDULE_MAX).contains(every)) {
+        Some(every) => Ok(Schedule { operation_id: guest.name, every }),
+        None => refuse!(
+            "the scheduled operation `{}` does not say `every-ms`, from {} to {}",
+            short(&guest.name),
+            SCHEDULE_MIN.as_millis(),
+            SCHEDULE_MAX.as_millis()
+        ),
     }
 }
 
@@ -292,6 +359,8 @@ fn route(guest: guest::Route) -> Checked<Route> {
     let mut serialized_by = None;
     let mut idempotency_key_required = false;
     let mut takes_password = false;
+    let mut calls_providers = false;
+    let mut guest_by = Vec::new();
     for (name, value) in guest.attrs {
         match (name.as_str(), value.as_str()) {
             ("cacheable", "true") => cacheable = true,
@@ -304,6 +373,16 @@ fn route(guest: guest::Route) -> Checked<Route> {
                 idempotency_key_required = true;
             }
             ("password", "true") if guest.request.is_some() => takes_password = true,
+            ("calls-providers", "true") => calls_providers = true,
+            ("guest-by", names) => {
+                guest_by = names.split(' ').map(str::to_owned).collect();
+                if let Some(name) = guest_by.iter().find(|&name| !params.iter().any(|it| it.name == *name)) {
+                    refuse!(
+                        "operation `{operation}` knows guests by `{}`, which is no parameter",
+                        short(name)
+                    );
+                }
+            }
             _ => refuse!(
                 "operation `{operation}` has the attribute `{}` = `{}`, which this host does not know",
                 short(&name),
@@ -355,6 +434,8 @@ fn route(guest: guest::Route) -> Checked<Route> {
         serialized_by,
         idempotency_key_required,
         takes_password,
+        calls_providers,
+        guest_by,
     })
 }
 
@@ -405,7 +486,7 @@ fn param(operation: &str, guest: guest::Param) -> Checked<Param> {
 }
 
 fn body(operation: &str, guest: guest::Body) -> Checked<Body> {
-    if !["application/json", "application/merge-patch+json"].contains(&guest.media_type.as_str()) {
+    if !["application/json", "application/merge-patch+json", RAW].contains(&guest.media_type.as_str()) {
         refuse!("operation `{operation}` has a body of type `{}`", short(&guest.media_type));
     }
     let schema = json(&format!("a body of `{operation}`"), &guest.schema)?;
@@ -473,6 +554,10 @@ fn capability(guest: guest::Capability) -> Checked<Capability> {
         "store" => {}
         "identity" if guest.target.is_empty() && guest.rights.is_empty() => return Ok(Capability::Identity),
         "identity" => refuse!("it asks for `identity` with a target or rights, which there are none of"),
+        "hooks" => match Hook::ALL.into_iter().find(|hook| hook.as_str() == guest.target) {
+            Some(hook) => return Ok(Capability::Hook(hook)),
+            None => refuse!("it asks for the hook `{}`, which there is none of", short(&guest.target)),
+        },
         other => refuse!("it asks for `{}`, which this host does not offer yet", short(other)),
     }
     if guest.target.starts_with('_') {

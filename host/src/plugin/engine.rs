@@ -1,8 +1,11 @@
 //! The engine: wasmtime narrowed to what the host uses.
 //!
-//! One engine serves all plugins. Its pooling allocator makes a fresh instance cheap enough for every call, its
+//! One engine serves all plugins but pricing rules. Its pooling allocator makes a fresh instance cheap enough for every call, its
 //! epoch ticks interrupt guests, and its linker holds the fixed WASI baseline and the host's own interfaces and
 //! nothing else: no sockets, no preopened directories, no environment.
+//!
+//! Pricing rules have an engine of their own, in which nothing depends on time or machine: fuel ends a guest and no
+//! tick, NaNs are canonical, and the linker has the baseline only.
 
 use std::time::Duration;
 
@@ -35,7 +38,12 @@ const KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 /// them in again; a plugin's tables have a few kilobytes.
 const KEEP_RESIDENT_TABLE_BYTES: usize = 32 * 1024;
 
-/// Shared by all plugins; cheap to clone.
+/// How much fuel a rule burns before others get a turn.
+pub(super) const FUEL_TURN: u64 = 2_000_000;
+/// For one instance of a rule so many of other plugins: rules run inside requests, and not for long.
+const INSTANCES_PER_RULE: u32 = 4;
+
+/// Shared by all plugins of a kind; cheap to clone.
 #[derive(Clone)]
 pub(super) struct PluginEngine {
     pub(super) engine: Engine,
@@ -45,7 +53,9 @@ pub(super) struct PluginEngine {
 impl PluginEngine {
     /// Builds the engine and starts its ticker, which ends with the engine.
     pub(super) fn new(config: &PluginsConfig) -> wasmtime::Result<Self> {
-        let engine = Engine::new(&engine_config(config))?;
+        let mut settings = common(config, config.instances);
+        settings.epoch_interruption(true);
+        let engine = Engine::new(&settings)?;
         let linker = linker(&engine)?;
         let weak = engine.weak();
         // A thread of its own and not a task: a guest that spins may hold the worker that drives the runtime's
@@ -57,6 +67,16 @@ impl PluginEngine {
                 std::thread::park_timeout(EPOCH_TICK);
             }
         })?;
+        Ok(Self { engine, linker })
+    }
+
+    /// The engine of pricing rules.
+    pub(super) fn of_rules(config: &PluginsConfig) -> wasmtime::Result<Self> {
+        let mut settings = common(config, rule_instances(config));
+        settings.consume_fuel(true).cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true);
+        let engine = Engine::new(&settings)?;
+        let mut linker = Linker::new(&engine);
+        add_baseline(&mut linker)?;
         Ok(Self { engine, linker })
     }
 
@@ -83,13 +103,18 @@ impl std::hash::Hasher for Blake3Hasher {
     }
 }
 
-fn engine_config(config: &PluginsConfig) -> Config {
+/// How many rules can run at once.
+pub(super) fn rule_instances(config: &PluginsConfig) -> u32 {
+    (config.instances / INSTANCES_PER_RULE).max(1)
+}
+
+fn common(config: &PluginsConfig, instances: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(config.instances)
-        .total_stacks(config.instances)
-        .total_memories(config.instances.saturating_mul(2))
-        .total_tables(config.instances.saturating_mul(4))
-        .total_core_instances(config.instances.saturating_mul(4))
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        .total_memories(instances.saturating_mul(2))
+        .total_tables(instances.saturating_mul(4))
+        .total_core_instances(instances.saturating_mul(4))
         .max_memory_size(config.most_memory_bytes())
         .table_elements(LimitsConfig::MOST_TABLE_ELEMENTS as usize)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
@@ -103,7 +128,6 @@ fn engine_config(config: &PluginsConfig) -> Config {
     let mut engine = Config::new();
     engine
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .epoch_interruption(true)
         .concurrency_support(false)
         .max_wasm_stack(WASM_STACK_BYTES)
         .wasm_memory64(false)
@@ -123,6 +147,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     wares::log::log::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     wares::store::store::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     wares::identity::identity::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    wares::hooks::hooks::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

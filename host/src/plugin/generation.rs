@@ -14,7 +14,7 @@ use crate::identity;
 
 use super::{
     call::LoadedPlugin,
-    descriptor::{Location, Route},
+    descriptor::{Hook, Location, Route},
     schema_check::{BodyCheck, ParamCheck, check_schema},
 };
 
@@ -23,7 +23,35 @@ pub struct Generation {
     /// Counts up with every swap of this process.
     pub id: u64,
     pub plugins: BTreeMap<String, Arc<LoadedPlugin>>,
+    pub(super) hooks: HookChains,
     routes: matchit::Router<Vec<Arc<RouteEntry>>>,
+}
+
+/// Who answers which hook, in the order in which they are asked.
+#[derive(Default)]
+pub(super) struct HookChains {
+    chains: BTreeMap<Hook, Vec<Arc<LoadedPlugin>>>,
+}
+
+impl HookChains {
+    fn new(plugins: &BTreeMap<String, Arc<LoadedPlugin>>) -> Self {
+        let mut chains: BTreeMap<Hook, Vec<Arc<LoadedPlugin>>> = BTreeMap::new();
+        for plugin in plugins.values() {
+            for hook in plugin.prepared.hooks() {
+                chains.entry(hook).or_default().push(plugin.clone());
+            }
+        }
+        for (hook, chain) in &mut chains {
+            // Of equal ones the id decides: that is the order in which they come.
+            chain.sort_by_key(|plugin| plugin.hook(*hook).priority);
+        }
+        Self { chains }
+    }
+
+    /// The plugins of a hook.
+    pub(super) fn of(&self, hook: Hook) -> &[Arc<LoadedPlugin>] {
+        self.chains.get(&hook).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// A route with everything needed to check a request against it.
@@ -61,7 +89,7 @@ pub struct GenerationError {
 impl Generation {
     /// The generation before any plugin is loaded.
     pub fn empty() -> Self {
-        Self { id: 0, plugins: BTreeMap::new(), routes: matchit::Router::new() }
+        Self { id: 0, plugins: BTreeMap::new(), hooks: HookChains::default(), routes: matchit::Router::new() }
     }
 
     /// Checks the plugins against each other and builds the route table. Where two claim the same, the one that comes
@@ -130,7 +158,7 @@ impl Generation {
                 message: format!("the path `{path}` conflicts with another: {error}"),
             })?;
         }
-        Ok(Self { id, plugins, routes })
+        Ok(Self { id, hooks: HookChains::new(&plugins), plugins, routes })
     }
 
     /// Finds the route of a method and a path below the API base.

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::descriptor::{Capability, Descriptor};
+use super::descriptor::{Capability, Descriptor, Hook};
 use crate::{config::LimitsConfig, identity::collections};
 
 /// The file. A missing one is the same as an empty one.
@@ -30,6 +30,10 @@ pub struct PluginEntry {
     pub store: BTreeMap<String, BTreeSet<Right>>,
     /// Whether it may make and change accounts, within what their callers may.
     pub identity: bool,
+    /// Hooks it may call.
+    pub calls: BTreeSet<Hook>,
+    /// The hooks it answers: in which order, and what becomes of the caller when it fails.
+    pub hooks: BTreeMap<Hook, HookEntry>,
     /// Limits that differ from the defaults.
     pub limits: LimitsOverride,
     /// Its configuration, checked against its own schema.
@@ -42,10 +46,40 @@ impl Default for PluginEntry {
             enabled: true,
             store: BTreeMap::new(),
             identity: false,
+            calls: BTreeSet::new(),
+            hooks: BTreeMap::new(),
             limits: LimitsOverride::default(),
             config: toml::Table::new(),
         }
     }
+}
+
+/// How a plugin answers a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HookEntry {
+    /// Lower ones are asked first; of equal ones the plugin's id decides.
+    pub priority: i32,
+    pub on_failure: OnFailure,
+}
+
+impl Default for HookEntry {
+    fn default() -> Self {
+        Self { priority: 100, on_failure: OnFailure::default() }
+    }
+}
+
+/// What becomes of who asks when a plugin of a hook fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The whole fails.
+    #[default]
+    Block,
+    /// It goes on without this plugin, and says so.
+    Skip,
+    /// The component and configuration that were active before are asked; when they fail too, the whole fails.
+    LastGood,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -68,6 +102,8 @@ pub struct LimitsOverride {
     pub response_bytes: Option<usize>,
     pub log_lines: Option<u32>,
     pub log_bytes: Option<usize>,
+    pub fuel: Option<u64>,
+    pub fuel_per_line: Option<u64>,
     pub handles: Option<u32>,
     pub table_elements: Option<u32>,
 }
@@ -85,6 +121,8 @@ impl LimitsOverride {
             response_bytes: self.response_bytes.unwrap_or(defaults.response_bytes),
             log_lines: self.log_lines.unwrap_or(defaults.log_lines),
             log_bytes: self.log_bytes.unwrap_or(defaults.log_bytes),
+            fuel: self.fuel.unwrap_or(defaults.fuel),
+            fuel_per_line: self.fuel_per_line.unwrap_or(defaults.fuel_per_line),
             handles: self.handles.unwrap_or(defaults.handles),
             table_elements: self.table_elements.unwrap_or(defaults.table_elements),
         }
@@ -128,6 +166,7 @@ pub struct Grants {
     read: BTreeSet<String>,
     write: BTreeSet<String>,
     identity: bool,
+    calls: BTreeSet<Hook>,
 }
 
 /// Something a plugin asks for and was not granted.
@@ -167,6 +206,19 @@ impl Grants {
                 self.identity = true;
                 self.read.insert(collections::ACCOUNTS.to_owned());
                 return Ok(());
+            }
+            Capability::Hook(hook) if entry.calls.contains(hook) => {
+                self.calls.insert(*hook);
+                return Ok(());
+            }
+            Capability::Hook(hook) => {
+                return Err(NotGranted {
+                    wanted: format!("the right to call the hook `{}`", hook.as_str()),
+                    remedy: format!(
+                        "to grant it, put `calls = [\"{}\"]` under `[plugins.{plugin}]` in the plugins file",
+                        hook.as_str()
+                    ),
+                });
             }
             Capability::Identity => {
                 return Err(NotGranted {
@@ -209,6 +261,16 @@ impl Grants {
 
     pub fn may_read(&self, collection: &str) -> bool {
         self.read.contains(collection)
+    }
+
+    /// Whether it may ask the plugins of a hook.
+    pub fn may_call(&self, hook: Hook) -> bool {
+        self.calls.contains(&hook)
+    }
+
+    /// Whether its calls may need more than one instance.
+    pub fn may_call_any(&self) -> bool {
+        !self.calls.is_empty()
     }
 
     /// Whether it may make and change accounts.

@@ -3,6 +3,7 @@
 //! Guests are untrusted: every function first spends from the call's budget, then checks the grant, then clamps or
 //! checks what it was given.
 
+mod hooks;
 mod identity;
 mod log;
 mod store;

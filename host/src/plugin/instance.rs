@@ -1,14 +1,16 @@
 //! One call: a fresh store and instance, its budgets, and how it ended.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use rand_core::TryRng;
 use store_model::Document;
-use wasmtime::{CallHook, Store as WasmStore, UpdateDeadline, WasmBacktrace, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
+use wasmtime::{CallHook, Store as WasmStore, Trap, UpdateDeadline, WasmBacktrace, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 use super::{
-    engine::PluginEngine,
+    engine::{FUEL_TURN, PluginEngine},
     grants::Grants,
+    hooks::HookReach,
     limits::{CpuMeter, MemoryLimiter},
     outcome::{CallError, Failure, Stop},
 };
@@ -35,6 +37,8 @@ pub struct Caller {
     pub permissions: Vec<String>,
     /// The groups that a customer is in.
     pub groups: Vec<String>,
+    /// Who somebody without an account is by what they know, and what a customer owns who knows it besides.
+    pub guest: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +65,13 @@ impl CallerKind {
 
 impl Caller {
     pub fn anonymous() -> Self {
-        Self { kind: CallerKind::Anonymous, subject: None, permissions: Vec::new(), groups: Vec::new() }
+        Self {
+            kind: CallerKind::Anonymous,
+            subject: None,
+            permissions: Vec::new(),
+            groups: Vec::new(),
+            guest: None,
+        }
     }
 
     /// The host itself: may do everything.
@@ -71,6 +81,7 @@ impl Caller {
             subject: None,
             permissions: vec!["*".to_owned()],
             groups: Vec::new(),
+            guest: None,
         }
     }
 }
@@ -96,6 +107,8 @@ pub(super) struct Granted {
     pub(super) password_hash: Option<String>,
     /// Collects what belongs to the request's commits: idempotency record, audit entry, answer.
     pub(super) transaction: Transaction,
+    /// By which way it may ask other plugins.
+    pub(super) hooks: Option<HookReach>,
 }
 
 /// The data of a wasm store: everything host functions see of a call.
@@ -189,6 +202,25 @@ pub(super) struct CallSetup<'a> {
     pub(super) request_id: Arc<str>,
     pub(super) clock: &'a Clock,
     pub(super) reach: Reach,
+    pub(super) bound: Bound,
+}
+
+/// What ends a guest that goes on and on.
+pub(super) enum Bound {
+    /// The CPU time of its limits, and whatever deadline is around the call.
+    Time,
+    /// This much fuel, and nothing that depends on the machine. What the guest sees of time and chance comes from what
+    /// it was asked.
+    Fuel(u64, Option<Asked>),
+}
+
+/// What a pure call sees in the place of time and chance.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// Unix milliseconds.
+    pub(super) at_ms: i64,
+    /// Of all that it was asked.
+    pub(super) seed: [u8; 32],
 }
 
 /// What a call left behind besides its result.
@@ -205,8 +237,11 @@ pub(super) fn new_store(setup: CallSetup<'_>) -> WasmStore<CallState> {
     let stderr = MemoryOutputPipe::new(limits.log_bytes);
     let stdout = MemoryOutputPipe::new(limits.log_bytes);
     let mut wasi = WasiCtx::builder();
+    match setup.bound {
+        Bound::Time => wasi.wall_clock(GuestClock(setup.clock.clone())),
+        Bound::Fuel(_, asked) => pure(&mut wasi, asked.unwrap_or(Asked { at_ms: 0, seed: [0; 32] })),
+    };
     wasi.max_random_size(RANDOM_BYTES)
-        .wall_clock(GuestClock(setup.clock.clone()))
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
@@ -247,6 +282,11 @@ pub(super) fn new_store(setup: CallSetup<'_>) -> WasmStore<CallState> {
         state.meter.on_hook(hook);
         if matches!(hook, CallHook::CallingHost) { state.budget.enter() } else { Ok(()) }
     });
+    if let Bound::Fuel(fuel, _) = setup.bound {
+        // The engine is made for it.
+        let _set = store.set_fuel(fuel).and_then(|()| store.fuel_async_yield_interval(Some(FUEL_TURN)));
+        return store;
+    }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
@@ -291,6 +331,9 @@ fn failure_of(
     };
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return CallError::new(stop.failure, stop.cause.clone());
+    }
+    if error.downcast_ref::<Trap>() == Some(&Trap::OutOfFuel) {
+        return CallError::new(Failure::Cpu, "the call's fuel is spent");
     }
     if memory_denied {
         return CallError::new(Failure::Memory, cause);
@@ -347,6 +390,68 @@ impl wasmtime_wasi::HostWallClock for GuestClock {
 
     fn now(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.now_ms()).unwrap_or_default())
+    }
+}
+
+/// Time stands still at the moment that was asked about, and chance follows from what was asked.
+fn pure(wasi: &mut WasiCtxBuilder, asked: Asked) -> &mut WasiCtxBuilder {
+    let chance = |about: u8| {
+        let mut hasher = blake3::Hasher::new_keyed(&asked.seed);
+        hasher.update(&[about]);
+        Chance(hasher.finalize_xof())
+    };
+    let seed = u128::from_le_bytes(asked.seed[..16].try_into().unwrap_or_default());
+    wasi.wall_clock(StoppedClock(asked.at_ms))
+        .monotonic_clock(StoppedClock(0))
+        .secure_random(chance(0))
+        .insecure_random(chance(1))
+        .insecure_random_seed(seed)
+}
+
+/// A clock that shows one moment, in Unix milliseconds.
+struct StoppedClock(i64);
+
+impl wasmtime_wasi::HostWallClock for StoppedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0).unwrap_or_default())
+    }
+}
+
+impl wasmtime_wasi::HostMonotonicClock for StoppedClock {
+    fn resolution(&self) -> u64 {
+        1_000_000
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+/// Bytes that look random and are always the same.
+struct Chance(blake3::OutputReader);
+
+impl TryRng for Chance {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.0.fill(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill(bytes);
+        Ok(())
     }
 }
 

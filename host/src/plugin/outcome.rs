@@ -21,6 +21,8 @@ pub enum Failure {
     Log,
     /// It used what it was not granted.
     Denied,
+    /// It said itself that it cannot answer.
+    Refused,
     /// No capacity was free within the queue's time.
     Overload,
     /// The plugin keeps failing and is not called for a while.
@@ -39,6 +41,7 @@ impl Failure {
             Self::HostCalls => "host_calls",
             Self::Log => "log",
             Self::Denied => "denied",
+            Self::Refused => "refused",
             Self::Overload => "overload",
             Self::BreakerOpen => "breaker_open",
         }

@@ -290,7 +290,7 @@ fn get_many(
     let mut sql = Sql { text: table.get.clone(), params: Vec::new() };
     if let Some(scope) = scope {
         sql.push(" AND ");
-        sql.push_filter(table, &Filter::Eq(scope.path.clone(), scope.owner.clone()), false);
+        sql.push_filter(table, &scope.filter(), false);
     }
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut documents = Vec::with_capacity(ids.len());

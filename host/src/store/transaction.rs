@@ -174,6 +174,11 @@ impl Transaction {
         }
     }
 
+    /// Names the request where it has an idempotency key: the same for every attempt.
+    pub fn key(&self) -> Option<&str> {
+        self.about.idempotency.as_ref().map(IdempotencyKey::record_id)
+    }
+
     /// Lets writes of the host's own go with the next commit: all of both or nothing. Whatever becomes of that commit,
     /// the one after it does not have them.
     pub fn join(&self, writes: Vec<Write>) {

@@ -304,10 +304,14 @@ impl Granted {
             collections::ACCOUNTS => "id".to_owned(),
             _ => self.store.collection(collection)?.owner.clone()?,
         };
-        // Nobody's documents are owned by null: an anonymous caller owns nothing.
-        let owner = self.created.as_ref().or(self.caller.subject.as_ref());
-        let owner = Scalar::Text(owner.cloned().unwrap_or_default());
-        Some(Scope { path, owner })
+        let own = self.created.as_ref().or(self.caller.subject.as_ref());
+        let mut owners: Vec<Scalar> =
+            own.into_iter().chain(&self.caller.guest).map(|owner| Scalar::Text(owner.clone())).collect();
+        if owners.is_empty() {
+            // Nobody's documents are owned by null: an anonymous caller owns nothing.
+            owners.push(Scalar::Text(String::new()));
+        }
+        Some(Scope { path, owners })
     }
 }
 

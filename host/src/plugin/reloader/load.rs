@@ -35,27 +35,42 @@ pub(super) async fn load(
         && plugin.config_digest == config_digest
         && *plugin.grants == grants
         && plugin.limits == limits
+        && plugin.hooks == entry.hooks
     {
         return Ok(plugin.clone());
+    }
+    if let Some(hook) = entry.hooks.keys().find(|hook| !prepared.hooks().contains(hook)) {
+        let hook = hook.as_str();
+        return Err(format!("the plugins file has `hooks.{hook}` for it, and it does not answer that hook"));
     }
     check_config(descriptor, &entry.config)?;
     validate_config(runtime, prepared, &config)
         .await
         .map_err(|error| format!("its configuration in the plugins file is refused: {error}"))?;
+    let gate =
+        |name| Gate::new(limits.concurrency as usize, Duration::from_millis(defaults.queue_timeout_ms), name);
     Ok(Arc::new(LoadedPlugin {
         prepared: prepared.clone(),
         grants: Arc::new(grants),
-        gate: Gate::new(
-            limits.concurrency as usize,
-            Duration::from_millis(defaults.queue_timeout_ms),
-            "the plugin's own permits",
-        ),
+        hooks: entry.hooks.clone(),
+        last_good: last_good(prepared, &config_digest, running),
+        gate: gate("the plugin's own permits"),
+        provider_gate: gate("the plugin's own permits for calling providers"),
         breaker: Arc::new(Breaker::new(defaults.breaker.clone())),
         limits,
         config,
         config_digest,
         name: Arc::new(PluginName { id: descriptor.id.clone(), version: descriptor.version.to_string() }),
     }))
+}
+
+/// What served before, without what served before that.
+fn last_good(prepared: &Prepared, config_digest: &str, running: &Generation) -> Option<Arc<LoadedPlugin>> {
+    let running = running.plugins.get(&prepared.descriptor.id)?;
+    if running.prepared.digest == prepared.digest && running.config_digest == config_digest {
+        return running.last_good.clone();
+    }
+    Some(Arc::new(running.without_last_good()))
 }
 
 fn check_config(descriptor: &Descriptor, config: &toml::Table) -> Result<(), String> {
