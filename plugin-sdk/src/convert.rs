@@ -27,10 +27,14 @@ use crate::{
 
 #[cfg(target_family = "wasm")]
 mod hooks;
+#[cfg(target_family = "wasm")]
+mod outside;
 mod roles;
 
 #[cfg(target_family = "wasm")]
 pub(crate) use hooks::ComponentHooks;
+#[cfg(target_family = "wasm")]
+pub(crate) use outside::{http_send, verify_hmac};
 
 /// The real host, across the component boundary.
 pub(crate) struct ComponentHost;

@@ -112,6 +112,16 @@ impl Capability {
         Self { kind: "hooks", target: name, rights: Vec::new() }
     }
 
+    /// Requests to a host of the internet, such as `api.stripe.com`; see [`http_client`](crate::http_client).
+    pub fn http_client(host: &'static str) -> Self {
+        Self { kind: "http-client", target: host, rights: Vec::new() }
+    }
+
+    /// Using a secret without seeing it, in headers and for signatures; see [`secrets`](crate::secrets).
+    pub fn secret(name: &'static str) -> Self {
+        Self { kind: "secrets", target: name, rights: Vec::new() }
+    }
+
     /// The plugin loads also where this is not granted; using it then is [`StoreError::Denied`](crate::StoreError).
     pub fn optional(mut self) -> Self {
         self.rights.push("optional");

@@ -4,7 +4,13 @@ use store_model::{Aggregate, AggregateRow, Document, FacetCount, Facets, Filter,
 
 use crate::{commit::CommitRequest, error::StoreError, time::timestamp};
 #[cfg(not(target_family = "wasm"))]
-use crate::{error::Problem, hooks::Hooks, identity::AccountCall};
+use crate::{
+    error::Problem,
+    hooks::Hooks,
+    http_client::{self, SendError},
+    identity::AccountCall,
+    secrets::SecretError,
+};
 
 /// Severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +55,16 @@ pub trait Host {
     #[cfg(not(target_family = "wasm"))]
     fn hooks(&self) -> Option<&dyn Hooks> {
         None
+    }
+    /// The outside, in native tests; see [`http_client`](crate::http_client).
+    #[cfg(not(target_family = "wasm"))]
+    fn http_send(&self, _request: &http_client::Request) -> Result<http_client::Response, SendError> {
+        Err(SendError::Denied("this host reaches nobody".to_owned()))
+    }
+    /// Secrets, in native tests; see [`secrets`](crate::secrets).
+    #[cfg(not(target_family = "wasm"))]
+    fn verify_hmac(&self, _secret: &str, _message: &[u8], _signature: &[u8]) -> Result<bool, SecretError> {
+        Err(SecretError::Denied("this host has no secrets".to_owned()))
     }
 }
 

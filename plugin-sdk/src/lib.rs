@@ -21,6 +21,7 @@ pub mod export;
 pub mod hooks;
 pub mod host;
 pub mod http;
+pub mod http_client;
 pub mod identity;
 pub mod keys;
 #[cfg(not(target_family = "wasm"))]
@@ -31,6 +32,7 @@ pub mod payment;
 pub mod pricing;
 pub mod router;
 pub mod schema;
+pub mod secrets;
 pub mod shipping;
 pub mod slug;
 pub mod store;

@@ -4,6 +4,7 @@
 mod accounts;
 mod descriptor;
 mod hooks;
+mod outside;
 
 pub use descriptor::{descriptor_faults, request_faults, response_faults};
 pub use hooks::RecordedPayment;
@@ -22,7 +23,9 @@ use crate::{
     error::StoreError,
     hooks::Hooks,
     host::{Host, Level, RawPage},
+    http_client::{self, SendError},
     identity::AccountCall,
+    secrets::SecretError,
     time::timestamp,
 };
 
@@ -56,6 +59,7 @@ pub struct MockHost {
     /// Accounts that the next commit takes along.
     joining: RefCell<Vec<Write>>,
     hooks: hooks::MockHooks,
+    outside: outside::Outside,
 }
 
 /// What somebody else does in the middle of a call.
@@ -88,6 +92,7 @@ impl MockHost {
             acts: RefCell::default(),
             joining: RefCell::default(),
             hooks: hooks::MockHooks::default(),
+            outside: outside::Outside::default(),
         };
         host.declare(P::collections());
         if P::capabilities().contains(&Capability::identity()) {
@@ -322,5 +327,13 @@ impl Host for MockHost {
 
     fn hooks(&self) -> Option<&dyn Hooks> {
         Some(self)
+    }
+
+    fn http_send(&self, request: &http_client::Request) -> Result<http_client::Response, SendError> {
+        outside::send(&self.outside, request)
+    }
+
+    fn verify_hmac(&self, secret: &str, message: &[u8], signature: &[u8]) -> Result<bool, SecretError> {
+        outside::verify(&self.outside, secret, message, signature)
     }
 }

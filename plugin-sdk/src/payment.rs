@@ -137,7 +137,8 @@ pub struct Outcome {
     pub state: State,
     /// What the provider calls the payment.
     pub reference: String,
-    /// With [`State::RequiresAction`]: what the client has to do, such as `{"type": "redirect", "url": "…"}`.
+    /// With [`State::RequiresAction`]: what the client has to do, such as `{"type": "redirect", "url": "…"}`. With
+    /// [`State::Offline`]: how to pay, such as `{"type": "instructions", "text": "…"}`.
     pub next_action: Option<Value>,
     /// An authorization that has already moved the money.
     pub captured: bool,
