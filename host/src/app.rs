@@ -218,6 +218,7 @@ impl App {
                     "title": descriptor.title,
                     "digest": plugin.prepared.digest,
                     "sizeBytes": plugin.prepared.size_bytes,
+                    "roles": plugin.prepared.role_names(),
                     "state": if plugin.is_failing() { "failing" } else { "active" },
                     "routes": descriptor.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect::<Vec<_>>(),
                     "collections": descriptor.collections.iter().map(|it| &it.name).collect::<Vec<_>>(),

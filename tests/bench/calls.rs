@@ -41,7 +41,7 @@ pub(crate) async fn run(table: &mut Table) {
         let handled = host
             .app
             .runtime()
-            .handle(&entry.plugin, &entry.route, request, &transaction, &request_id)
+            .handle(&generation, &entry.plugin, &entry.route, request, &transaction, &request_id)
             .await
             .unwrap();
         calls.push(started.elapsed().as_secs_f64() * 1e6);

@@ -7,6 +7,7 @@ mod conflicts;
 mod descriptors;
 mod fixtures;
 mod grants;
+mod hooks;
 mod isolation;
 mod loading;
 mod outputs;

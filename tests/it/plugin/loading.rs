@@ -79,7 +79,11 @@ impl Preparing {
         let auth = AuthConfig { jwt_secret: Some(secret), ..AuthConfig::default() };
         let identity = Identity::open(store.clone(), &auth, Mailer::off()).await.unwrap();
         let config = PluginsConfig { compile_timeout_ms: 20_000, ..PluginsConfig::default() };
-        Self { runtime: PluginRuntime::new(&config, store, identity).unwrap(), config, _data: data }
+        Self {
+            runtime: PluginRuntime::new(&config, Default::default(), store, identity).unwrap(),
+            config,
+            _data: data,
+        }
     }
 
     async fn prepare(&self, bytes: &[u8]) -> Result<(), ComponentError> {
