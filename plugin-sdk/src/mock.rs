@@ -5,7 +5,7 @@ mod accounts;
 mod descriptor;
 mod hooks;
 
-pub use descriptor::{descriptor_faults, request_faults, response_faults};
+pub use descriptor::{descriptor_faults, request_faults, response_faults, schema_faults};
 pub use hooks::RecordedPayment;
 
 use std::cell::{Cell, RefCell};
