@@ -13,6 +13,7 @@ pub mod bindings;
 pub mod bulk;
 pub mod change;
 pub mod commit;
+pub mod config;
 mod convert;
 pub mod descriptor;
 pub mod error;

@@ -6,7 +6,7 @@ mod descriptor;
 mod hooks;
 mod outside;
 
-pub use descriptor::{descriptor_faults, request_faults, response_faults};
+pub use descriptor::{descriptor_faults, request_faults, response_faults, schema_faults};
 pub use hooks::RecordedPayment;
 
 use std::cell::{Cell, RefCell};

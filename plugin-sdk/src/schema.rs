@@ -143,7 +143,7 @@ pub fn all_required(schema: &mut Schema) {
 
 /// Makes one list of an enum whose variants are documented, which comes as a branch for each of them. Client
 /// generators make an empty class of such branches. What was said of a variant goes into the text about the enum.
-fn one_list(schema: &mut Schema) {
+pub(crate) fn one_list(schema: &mut Schema) {
     let Some(branches) = schema.get("oneOf").and_then(Value::as_array) else { return };
     let (mut values, mut notes) = (Vec::new(), Vec::new());
     for branch in branches {

@@ -16,6 +16,12 @@ pub fn normalised(text: &str) -> Option<String> {
     (text.len() == "2026-01-01T00:00:00.000Z".len()).then_some(text)
 }
 
+/// Unix milliseconds of any RFC 3339 time. `None` when it is no time, or one outside the years 0 to 9999.
+pub fn unix_ms(text: &str) -> Option<i64> {
+    let moment: Timestamp = normalised(text)?.parse().ok()?;
+    Some(moment.as_millisecond())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +35,7 @@ mod tests {
             "2026-11-23T09:00:00.000Z",
         ] {
             assert_eq!(normalised(text).as_deref(), Some("2026-11-23T09:00:00.000Z"), "{text}");
+            assert_eq!(unix_ms(text), Some(1_795_424_400_000), "{text}");
         }
     }
 
@@ -42,7 +49,7 @@ mod tests {
             "2026-11-23T09:00:00",
             "-000001-01-01T00:00:00Z",
         ] {
-            assert_eq!(normalised(text), None, "{text}");
+            assert_eq!((normalised(text), unix_ms(text)), (None, None), "{text}");
         }
     }
 }

@@ -66,7 +66,12 @@ fn described<P: Plugin>() -> (Vec<RouteDescription>, Value) {
 fn misfits(body: &BodyDescription, value: &Value, components: &Value) -> Vec<String> {
     let mut schema: Value = serde_json::from_str(&body.schema).unwrap_or(Value::Null);
     schema["components"] = components.clone();
-    match jsonschema::validator_for(&schema) {
+    schema_faults(&schema, value)
+}
+
+/// In what a value differs from a schema, such as a configuration from `config_schema`.
+pub fn schema_faults(schema: &Value, value: &Value) -> Vec<String> {
+    match jsonschema::validator_for(schema) {
         Err(error) => vec![format!("the schema is wrong: {error}")],
         Ok(validator) => {
             let errors = validator.iter_errors(value);
