@@ -14,6 +14,8 @@ mod baseline;
 mod bindings;
 mod call;
 mod component;
+mod configs;
+mod counters;
 pub mod descriptor;
 mod directory;
 mod engine;
@@ -28,15 +30,21 @@ mod reloader;
 pub mod schedule;
 pub mod schema_check;
 
-pub use active_set::{active_collections, collections as host_collections};
+pub use active_set::active_collections;
 pub use aot::AotCache;
 pub(crate) use call::VALID_UNTIL;
 pub use call::{
     Handled, HandlerProblem, HandlerRequest, HandlerResponse, ListRequest, LoadedPlugin, PagePosition,
     PluginRuntime,
 };
-pub use component::{ComponentError, Prepared, digest_of, prepare};
+pub use component::{ComponentError, ConfigFault, Prepared, digest_of, prepare};
+pub use configs::{SetConfig, set as configs_set, setting as config_setting};
 pub use generation::{Generation, Lookup, RouteEntry};
 pub use instance::{Caller, CallerKind};
 pub use outcome::{CallError, Failure};
 pub use reloader::{DirectoryPolicy, Plugins, Refused, ReloadError, ReloadReport};
+
+/// The host's collections for plugins.
+pub fn host_collections() -> Vec<store_model::CollectionSchema> {
+    active_set::collections().into_iter().chain(configs::collections()).collect()
+}

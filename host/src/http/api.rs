@@ -6,6 +6,7 @@ pub(super) mod auth;
 pub(super) mod documents;
 pub(super) mod media;
 pub(super) mod passwords;
+pub(super) mod plugins;
 pub(super) mod roles;
 pub(super) mod schemas;
 pub(super) mod sessions;
@@ -14,7 +15,7 @@ use std::sync::LazyLock;
 
 use axum::{
     Router,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use serde_json::{Value, json};
 use utoipa::OpenApi;
@@ -51,6 +52,9 @@ use crate::app::App;
         media::create,
         media::content::get,
         media::delete,
+        plugins::list,
+        plugins::get,
+        plugins::configure,
     ),
     tags(
         (name = "auth", description = "Logging in, and the sessions that come of it"),
@@ -58,6 +62,7 @@ use crate::app::App;
         (name = "api-keys", description = "Keys of service accounts"),
         (name = "audit", description = "Who did what"),
         (name = "media", description = "Images"),
+        (name = "plugins", description = "What runs, and how it is configured"),
     )
 )]
 struct HostApi;
@@ -83,6 +88,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/api-keys/{id}", delete(api_keys::delete))
         .route("/audit", get(audit::list))
+        .route("/plugins", get(plugins::list))
+        .route("/plugins/{id}", get(plugins::get))
+        .route("/plugins/{id}/config", put(plugins::configure))
         .route("/media", post(media::create))
         .route("/media/{id}", get(media::content::get).delete(media::delete))
 }

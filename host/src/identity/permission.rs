@@ -13,10 +13,12 @@ pub struct KnownPermission {
 }
 
 /// The permissions of the host's own operations.
-const HOST_PERMISSIONS: [(&str, &str); 5] = [
+const HOST_PERMISSIONS: [(&str, &str); 7] = [
     ("apikeys:read", "See service accounts' keys"),
     ("apikeys:write", "Make and delete service accounts' keys"),
     ("audit:read", "Read the audit log"),
+    ("plugins:read", "See plugins and their configuration"),
+    ("plugins:write", "Configure plugins"),
     ("roles:read", "See roles and permissions"),
     ("roles:write", "Make, change and delete roles"),
 ];

@@ -50,7 +50,7 @@ pub enum ActiveSetError {
 }
 
 /// The host's collections for plugins.
-pub fn collections() -> Vec<CollectionSchema> {
+pub(super) fn collections() -> Vec<CollectionSchema> {
     vec![
         CollectionSchema::new(SETS, "set"),
         CollectionSchema::new(COMPONENTS, "cmp"),

@@ -13,7 +13,8 @@ use store_model::{Direction, Filter, SortKey};
 use super::{
     admission::{Breaker, Gate, KeyedQueue},
     bindings::exports::wares::http::handler as guest,
-    component::Prepared,
+    component::{ConfigFault, Prepared, check_config},
+    counters::Counters,
     descriptor::{Hook, Route, SerializedBy},
     engine::{PluginEngine, rule_instances},
     generation::Generation,
@@ -97,6 +98,8 @@ pub struct LoadedPlugin {
     /// The configuration, a JSON object.
     pub config: Vec<u8>,
     pub config_digest: String,
+    /// What became of its calls.
+    pub counters: Arc<Counters>,
     /// How it answers hooks.
     pub(super) hooks: BTreeMap<Hook, HookEntry>,
     /// What served before it, with its configuration: for hooks that fall back to it.
@@ -125,6 +128,7 @@ impl LoadedPlugin {
             limits: self.limits.clone(),
             config: self.config.clone(),
             config_digest: self.config_digest.clone(),
+            counters: self.counters.clone(),
             hooks: self.hooks.clone(),
             last_good: None,
             name: self.name.clone(),
@@ -135,7 +139,7 @@ impl LoadedPlugin {
     }
 
     /// How it answers a hook.
-    pub(super) fn hook(&self, hook: Hook) -> HookEntry {
+    pub fn hook(&self, hook: Hook) -> HookEntry {
         self.hooks.get(&hook).copied().unwrap_or_default()
     }
 
@@ -409,8 +413,22 @@ impl PluginRuntime {
                 plugin.id()
             );
         }
+        plugin.counters.count(operation, result.as_ref().err(), self.clock.now_ms());
         record(plugin, operation, outcome, started.elapsed(), end.cpu);
         result
+    }
+
+    /// What is wrong with a configuration of a loaded plugin.
+    ///
+    /// # Errors
+    /// Each fault with its place.
+    pub async fn config_check(
+        &self,
+        plugin: &LoadedPlugin,
+        config: &Map<String, Value>,
+    ) -> Result<(), Vec<ConfigFault>> {
+        let faults = check_config(self, &plugin.prepared, config).await;
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
     /// What a provider reaches: its own documents, by commits of its own.

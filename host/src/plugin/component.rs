@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre, types::ComponentItem};
 
@@ -11,6 +12,7 @@ use super::{
         http::handler, lifecycle::lifecycle, payment::provider, pricing::rule, shipping::rates,
     },
     call::PluginRuntime,
+    configs::encoded,
     descriptor::{Capability, Descriptor, DescriptorError, Hook},
     engine::PluginEngine,
     instance::{Bound, CallSetup, CallState, PluginName, Reach, finish, new_store},
@@ -441,29 +443,64 @@ async fn describe(
     Ok(Descriptor::from_guest(described)?)
 }
 
-/// Asks a plugin whether it accepts a configuration.
-///
-/// # Errors
-/// What is wrong with the configuration, or that the plugin failed.
-pub(super) async fn validate_config(
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFault {
+    /// JSON pointer into the configuration.
+    pub pointer: String,
+    pub message: String,
+}
+
+/// Most faults that are told.
+const FAULTS: usize = 20;
+
+/// Checks a configuration by the plugin's schema, and then asks the plugin. Answers what is wrong with it.
+pub(super) async fn check_config(
     runtime: &PluginRuntime,
     prepared: &Prepared,
-    config: &[u8],
-) -> Result<(), String> {
+    config: &Map<String, Value>,
+) -> Vec<ConfigFault> {
+    let whole = |message: String| vec![ConfigFault { pointer: String::new(), message }];
+    match &prepared.descriptor.config_schema {
+        None if config.is_empty() => {}
+        None => return whole("the plugin has nothing to configure".to_owned()),
+        Some(schema) => {
+            let validator = match jsonschema::validator_for(schema) {
+                Ok(validator) => validator,
+                Err(error) => {
+                    return whole(format!("the plugin's configuration schema does not compile: {error}"));
+                }
+            };
+            let value = Value::Object(config.clone());
+            let faults: Vec<ConfigFault> = validator
+                .iter_errors(&value)
+                .take(FAULTS)
+                .map(|error| ConfigFault {
+                    pointer: error.instance_path().to_string(),
+                    message: error.to_string(),
+                })
+                .collect();
+            if !faults.is_empty() {
+                return faults;
+            }
+        }
+    }
     let engine = if prepared.roles.rule.is_some() { &runtime.rule_engine } else { &runtime.engine };
+    let (bytes, _) = encoded(config);
     let answer = without_capabilities(runtime, engine, &prepared.pre, async |store, instance| {
         let guest = prepared.lifecycle.load(&mut *store, instance)?;
-        guest.call_validate_config(store, config).await
+        guest.call_validate_config(store, &bytes).await
     })
     .await;
     match answer {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(errors)) => {
-            let errors: Vec<String> =
-                errors.iter().take(10).map(|error| format!("{}: {}", error.pointer, error.message)).collect();
-            Err(errors.join("; "))
-        }
-        Err(error) => Err(format!("it failed while checking its configuration: {error}")),
+        Ok(Ok(())) => Vec::new(),
+        Ok(Err(errors)) if errors.is_empty() => whole("the plugin does not accept it".to_owned()),
+        Ok(Err(errors)) => errors
+            .into_iter()
+            .take(FAULTS)
+            .map(|error| ConfigFault { pointer: error.pointer, message: error.message })
+            .collect(),
+        Err(error) => whole(format!("the plugin failed while checking it: {error}")),
     }
 }
 

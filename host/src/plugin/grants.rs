@@ -9,8 +9,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::descriptor::{Capability, Descriptor, Hook};
+use super::{
+    configs::encoded,
+    descriptor::{Capability, Descriptor, Hook},
+};
 use crate::{config::LimitsConfig, identity::collections};
 
 /// The file. A missing one is the same as an empty one.
@@ -26,6 +30,8 @@ pub struct PluginsFile {
 pub struct PluginEntry {
     /// Whether the plugin is loaded.
     pub enabled: bool,
+    /// Whether it is loaded in development alone: for what would be dangerous in a shop.
+    pub development_only: bool,
     /// Collections of other plugins it may use, with `read` or `read` and `write`.
     pub store: BTreeMap<String, BTreeSet<Right>>,
     /// Whether it may make and change accounts, within what their callers may.
@@ -44,6 +50,7 @@ impl Default for PluginEntry {
     fn default() -> Self {
         Self {
             enabled: true,
+            development_only: false,
             store: BTreeMap::new(),
             identity: false,
             calls: BTreeSet::new(),
@@ -80,6 +87,21 @@ pub enum OnFailure {
     Skip,
     /// The component and configuration that were active before are asked; when they fail too, the whole fails.
     LastGood,
+}
+
+impl PluginEntry {
+    /// The configuration, as JSON.
+    pub(super) fn config_object(&self) -> Map<String, Value> {
+        match serde_json::to_value(&self.config) {
+            Ok(Value::Object(config)) => config,
+            _ => Map::new(),
+        }
+    }
+
+    /// Names the configuration by what it is.
+    pub fn config_digest(&self) -> String {
+        encoded(&self.config_object()).1
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]

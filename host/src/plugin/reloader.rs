@@ -15,6 +15,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
@@ -26,9 +27,10 @@ use super::{
     active_set::{self, ActivePlugin, ActiveSetError},
     aot::AotCache,
     call::{LoadedPlugin, PluginRuntime},
+    configs::{self, SetConfig},
     directory::Watch,
     generation::Generation,
-    grants::{GrantsError, PluginsFile},
+    grants::{GrantsError, PluginEntry, PluginsFile},
 };
 use crate::{chain::chain, config::PluginsConfig, store::DeclareError};
 
@@ -242,6 +244,7 @@ impl Reloader {
         let file = PluginsFile::read(&self.config.grants)?;
         let running = self.current.load_full();
         let active = active_set::read(&self.runtime.store).await?;
+        let set = configs::set(&self.runtime.store).await.map_err(ActiveSetError::from)?;
         let mut refused = Vec::new();
         let mut search = Search {
             config: &self.config,
@@ -257,20 +260,21 @@ impl Reloader {
         let chosen = search.choose(offered).await?;
         let seen = search.seen;
         let order = order(&chosen, &active);
-        let looked = Looked { file: &file, running: &running, active: &active };
+        let looked = Looked { file: &file, set: &set, running: &running, active: &active };
         let mut plugins: BTreeMap<String, Arc<LoadedPlugin>> = BTreeMap::new();
         let mut fresh: Vec<(String, Arc<[u8]>)> = Vec::new();
         let mut files: BTreeMap<String, String> =
             active.iter().map(|plugin| (plugin.id.clone(), plugin.source.clone())).collect();
         for (id, candidate) in chosen {
             let entry = file.entry(&id);
-            if !entry.enabled {
+            if !entry.enabled || (entry.development_only && self.policy != DirectoryPolicy::Decides) {
                 continue;
             }
             if let Some(file) = &candidate.file {
                 files.insert(id.clone(), file.clone());
             }
-            match load(&self.runtime, &self.config, &candidate.prepared, &entry, &running).await {
+            let config = looked.config(&id, &entry);
+            match load(&self.runtime, &self.config, &candidate.prepared, &entry, &config, &running).await {
                 Ok(plugin) => {
                     if let Some(bytes) = candidate.bytes {
                         fresh.push((candidate.prepared.digest.clone(), bytes));
@@ -326,7 +330,9 @@ impl Reloader {
             && let Some(Ok(prepared)) = self.components.stored(&stored.digest).await?
         {
             let entry = looked.file.entry(&id);
-            earlier = load(&self.runtime, &self.config, &prepared, &entry, looked.running).await.ok();
+            let config = looked.config(&id, &entry);
+            let loaded = load(&self.runtime, &self.config, &prepared, &entry, &config, looked.running).await;
+            earlier = loaded.ok();
         }
         refused.push(Refused { source, reason, still_serving: earlier.is_some(), torn: false });
         match earlier {
@@ -407,8 +413,20 @@ impl Reloader {
 /// What a reload starts from.
 struct Looked<'r> {
     file: &'r PluginsFile,
+    /// Configurations that were set while the host ran.
+    set: &'r BTreeMap<String, SetConfig>,
     running: &'r Generation,
     active: &'r [ActivePlugin],
+}
+
+impl Looked<'_> {
+    /// The configuration that counts: the one that was set, unless the file has been edited since.
+    fn config(&self, id: &str, entry: &PluginEntry) -> Map<String, Value> {
+        match self.set.get(id) {
+            Some(set) if set.over == entry.config_digest() => set.config.clone(),
+            _ => entry.config_object(),
+        }
+    }
 }
 
 /// A plugin that is not taken into the generation.

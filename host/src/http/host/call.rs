@@ -167,6 +167,18 @@ impl Call {
         Ok(decoded.into_iter().next().map(|(_, id)| id).unwrap_or_default())
     }
 
+    /// The segment before the last, which is this one.
+    ///
+    /// # Errors
+    /// Those of [`Call::id`].
+    pub(crate) fn id_before(&self, last: &str) -> Result<String, ApiError> {
+        let before =
+            self.path.strip_suffix(last).map_or(self.path.as_str(), |path| path.trim_end_matches('/'));
+        let segment = before.rsplit('/').next().unwrap_or_default();
+        let decoded = parameters::path(vec![("id".to_owned(), segment.to_owned())])?;
+        Ok(decoded.into_iter().next().map(|(_, id)| id).unwrap_or_default())
+    }
+
     /// The version that `If-Match` asks for, of a change that only staff makes.
     ///
     /// # Errors

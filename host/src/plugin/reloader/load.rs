@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::{Map, Value};
+
 use crate::{
     config::PluginsConfig,
     plugin::{
         admission::{Breaker, Gate},
         call::{LoadedPlugin, PluginRuntime},
-        component::{Prepared, validate_config},
-        descriptor::Descriptor,
+        component::{Prepared, check_config},
+        configs::{self, encoded},
         generation::Generation,
         grants::{Grants, PluginEntry},
         instance::PluginName,
@@ -22,14 +24,14 @@ pub(super) async fn load(
     defaults: &PluginsConfig,
     prepared: &Arc<Prepared>,
     entry: &PluginEntry,
+    config: &Map<String, Value>,
     running: &Generation,
 ) -> Result<Arc<LoadedPlugin>, String> {
     let descriptor = &prepared.descriptor;
     let grants = Grants::resolve(descriptor, entry).map_err(|error| error.to_string())?;
     let limits = entry.limits.over(&defaults.limits);
     limits.check_for_plugin(defaults.most_memory_bytes())?;
-    let config = serde_json::to_vec(&entry.config).map_err(|error| error.to_string())?;
-    let config_digest = blake3::hash(&config).to_hex().to_string();
+    let (config_bytes, config_digest) = encoded(config);
     if let Some(plugin) = running.plugins.get(&descriptor.id)
         && plugin.prepared.digest == prepared.digest
         && plugin.config_digest == config_digest
@@ -43,10 +45,12 @@ pub(super) async fn load(
         let hook = hook.as_str();
         return Err(format!("the plugins file has `hooks.{hook}` for it, and it does not answer that hook"));
     }
-    check_config(descriptor, &entry.config)?;
-    validate_config(runtime, prepared, &config)
+    if let Some(fault) = check_config(runtime, prepared, config).await.into_iter().next() {
+        return Err(format!("its configuration is refused at `{}`: {}", fault.pointer, fault.message));
+    }
+    configs::keep(&runtime.store, &config_digest, &config_bytes)
         .await
-        .map_err(|error| format!("its configuration in the plugins file is refused: {error}"))?;
+        .map_err(|error| format!("its configuration could not be kept: {error}"))?;
     let gate =
         |name| Gate::new(limits.concurrency as usize, Duration::from_millis(defaults.queue_timeout_ms), name);
     Ok(Arc::new(LoadedPlugin {
@@ -58,8 +62,9 @@ pub(super) async fn load(
         provider_gate: gate("the plugin's own permits for calling providers"),
         breaker: Arc::new(Breaker::new(defaults.breaker.clone())),
         limits,
-        config,
+        config: config_bytes,
         config_digest,
+        counters: Arc::default(),
         name: Arc::new(PluginName { id: descriptor.id.clone(), version: descriptor.version.to_string() }),
     }))
 }
@@ -71,25 +76,4 @@ fn last_good(prepared: &Prepared, config_digest: &str, running: &Generation) -> 
         return running.last_good.clone();
     }
     Some(Arc::new(running.without_last_good()))
-}
-
-fn check_config(descriptor: &Descriptor, config: &toml::Table) -> Result<(), String> {
-    let Some(schema) = &descriptor.config_schema else {
-        return if config.is_empty() {
-            Ok(())
-        } else {
-            Err("the plugins file configures it, and it has nothing to configure: remove its `config`"
-                .to_owned())
-        };
-    };
-    let value = serde_json::to_value(config).map_err(|error| error.to_string())?;
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|error| format!("its configuration schema does not compile: {error}"))?;
-    match validator.validate(&value) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(format!(
-            "its configuration in the plugins file does not fit at `{}`: {error}",
-            error.instance_path()
-        )),
-    }
 }
