@@ -1,6 +1,7 @@
 //! Promotions priced by the sums of the host.
 
 mod config;
+mod documentation;
 mod properties;
 
 use plugin_sdk::{

@@ -1,6 +1,7 @@
 //! Taxes added up by the sums of the host.
 
 mod config;
+mod documentation;
 mod properties;
 
 use plugin_sdk::{

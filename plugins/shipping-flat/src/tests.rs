@@ -1,6 +1,7 @@
 //! Methods offered through a host.
 
 mod config;
+mod documentation;
 mod properties;
 
 use plugin_sdk::{
