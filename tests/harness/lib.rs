@@ -12,4 +12,5 @@ pub mod random;
 pub mod shop;
 pub mod sizes;
 pub mod store;
+pub mod stripe;
 pub mod wait;
