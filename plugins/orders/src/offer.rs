@@ -336,7 +336,7 @@ fn short(ctx: &Context<'_>, sold: &[Sold<'_>], demand: &Demand) -> Result<Vec<To
     short.retain(|sku, available| *available < demand.get(*sku).map_or(0, |wanted| wanted.quantity));
     let told = sold.iter().filter_map(|sold| {
         let available = (*short.get(sold.variant.sku.as_str())?).max(0);
-        let message = format!("There are only {available} of `{}` in stock.", sold.variant.name);
+        let message = format!("In stock of `{}`: {available}.", sold.variant.name);
         Some(Told {
             code: "insufficient_stock".to_owned(),
             item_id: Some(sold.line.id.clone()),
