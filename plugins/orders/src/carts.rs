@@ -11,7 +11,7 @@ pub(crate) mod merge;
 mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt::Write as _;
 
