@@ -25,6 +25,7 @@ pub mod http;
 pub mod http_client;
 pub mod identity;
 pub mod keys;
+pub mod list_price;
 #[cfg(not(target_family = "wasm"))]
 pub mod mock;
 pub mod money;

@@ -11,11 +11,16 @@
 //! Documents of guests belong to who knows something: a cart to the holder of its token, an order also to who knows its
 //! number and its e-mail address. The host restricts customers and guests to their own.
 
+mod carts;
 mod catalogue;
+mod coupons;
 mod document;
 pub mod ledger;
 pub mod model;
+mod offer;
+mod quotes;
 mod routes;
+mod shipping;
 pub mod stock;
 
 use plugin_sdk::{

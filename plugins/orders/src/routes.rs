@@ -1,5 +1,11 @@
 //! The operations: who may call them, what they take and answer.
 
+mod carts;
+mod coupons;
+
 use plugin_sdk::Router;
 
-pub(crate) fn all(_router: &mut Router) {}
+pub(crate) fn all(router: &mut Router) {
+    carts::carts(router);
+    coupons::coupons(router);
+}

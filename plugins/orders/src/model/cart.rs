@@ -179,9 +179,10 @@ pub struct CartItemInput {
     pub quantity: u32,
 }
 
-/// A change of a line.
+/// What can be changed of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CartItemQuantity")]
 pub struct CartItemPatch {
     /// In the place of what there was; 0 takes the line out.
     #[schemars(range(min = 0, max = QUANTITY_MAX))]
