@@ -16,6 +16,7 @@ mod document;
 pub mod ledger;
 pub mod model;
 mod routes;
+mod settlement;
 pub mod stock;
 
 use plugin_sdk::{
