@@ -12,14 +12,18 @@
 //! number and its e-mail address. The host restricts customers and guests to their own.
 
 mod catalogue;
+mod checkout;
 mod coupons;
 mod document;
 pub mod ledger;
 pub mod model;
 mod offer;
+mod payments;
+mod reconcile;
 mod routes;
 mod settlement;
 pub mod stock;
+mod webhooks;
 
 use plugin_sdk::{
     Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, export_plugin, json,
@@ -33,6 +37,8 @@ pub(crate) const COUPON_USES: &str = "coupon_uses";
 pub(crate) const ORDERS: &str = "orders";
 pub(crate) const RESERVATIONS: &str = "reservations";
 pub(crate) const HISTORY: &str = "order_history";
+/// What providers told of payments that were not found.
+pub(crate) const NOTICES: &str = "payment_notices";
 /// Of the plugin `inventory`.
 pub(crate) const INVENTORY: &str = "inventory";
 pub(crate) const MOVEMENTS: &str = "inventory_movements";
@@ -140,6 +146,7 @@ impl Plugin for Orders {
                 .field("expiresAt", FieldKind::Timestamp, Access::Scan)
                 .multi_field("items.sku", FieldKind::Text, Access::Index)
                 .index(&["state", "expiresAt"]),
+            Collection::new(NOTICES, "ntc").field("dueAt", FieldKind::Timestamp, Access::Index),
             Collection::new(HISTORY, "hst")
                 .owner("_owners")
                 .multi_field("_owners", FieldKind::Text, Access::Scan)
