@@ -23,6 +23,7 @@ pub mod host;
 pub mod http;
 pub mod identity;
 pub mod keys;
+pub mod list_price;
 #[cfg(not(target_family = "wasm"))]
 pub mod mock;
 pub mod money;

@@ -20,6 +20,8 @@ pub struct Sums {
     pub credited: i64,
     /// Refunds that are under way.
     pub refunding: i64,
+    /// What is being given up: it cannot be captured any more.
+    pub voiding: i64,
 }
 
 impl Sums {
@@ -42,6 +44,7 @@ impl Sums {
                 }
                 TransactionType::Refund if open => sums.refunding += amount,
                 TransactionType::Void if done => voided = true,
+                TransactionType::Void if open => sums.voiding += amount,
                 _ => {}
             }
         }
@@ -53,7 +56,7 @@ impl Sums {
 
     /// What can be captured yet.
     pub fn capturable(&self) -> i64 {
-        (self.authorized - self.captured - self.capturing).max(0)
+        (self.authorized - self.captured - self.capturing - self.voiding).max(0)
     }
 
     /// What can be refunded yet.
@@ -68,6 +71,7 @@ impl Sums {
         self.refunded += other.refunded;
         self.credited += other.credited;
         self.refunding += other.refunding;
+        self.voiding += other.voiding;
     }
 
     pub fn of_all(payments: &[Payment]) -> Self {

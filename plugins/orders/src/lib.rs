@@ -12,10 +12,13 @@
 //! number and its e-mail address. The host restricts customers and guests to their own.
 
 mod catalogue;
+mod coupons;
 mod document;
 pub mod ledger;
 pub mod model;
+mod offer;
 mod routes;
+mod settlement;
 pub mod stock;
 
 use plugin_sdk::{

@@ -6,7 +6,9 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+pub use plugin_sdk::list_price::AppliedPrice;
 use plugin_sdk::{
+    list_price::PriceTerms,
     schema::{add_read_only, all_required, kept_members},
     slug,
 };
@@ -130,20 +132,6 @@ pub enum Expandable {
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(inline)]
 pub struct CurrencyCode(#[schemars(regex(pattern = "^[A-Z]{3}$"))] pub String);
-
-/// The price that applies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AppliedPrice {
-    /// Minor units: 2499 in USD is $24.99.
-    pub amount: i64,
-    /// ISO 4217 code.
-    pub currency: String,
-    /// The former or recommended price, to be shown struck through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "i64")]
-    pub compare_at: Option<i64>,
-}
 
 /// A product to create or to put in the place of another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -287,6 +275,20 @@ pub struct VariantPrice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub ends_at: Option<String>,
+}
+
+impl<'p> From<&'p VariantPrice> for PriceTerms<'p> {
+    fn from(price: &'p VariantPrice) -> Self {
+        Self {
+            amount: price.amount,
+            currency: &price.currency,
+            compare_at: price.compare_at,
+            min_quantity: price.min_quantity,
+            group: price.customer_group.as_deref(),
+            starts_at: price.starts_at.as_deref(),
+            ends_at: price.ends_at.as_deref(),
+        }
+    }
 }
 
 /// Most variants of one product.

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plugin_sdk::{
     Context, Direction, FieldOperation, Filter, ListQuery, Problem, Query, Refusal, Result, Scalar, SortKey,
     StoreError,
+    list_price::{PriceTerms, quote},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,7 +20,6 @@ use crate::{
     Config,
     handlers::PRODUCTS,
     model::{VariantInput, VariantPrice},
-    rules::{PriceTerms, quote},
     view::sooner,
 };
 
@@ -75,7 +75,7 @@ impl Computed {
         for (place, currency) in currencies.iter().enumerate() {
             let mut lowest: Option<i64> = None;
             for variant in variants {
-                let quoted = quote(variant.prices.iter().map(PriceTerms::from), currency, &[], now);
+                let quoted = quote(variant.prices.iter().map(PriceTerms::from), currency, &[], 1, now);
                 lowest = quoted.price.map(|price| price.amount).into_iter().chain(lowest).min();
                 sooner(&mut changes_at, quoted.until);
             }

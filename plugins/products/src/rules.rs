@@ -1,4 +1,4 @@
-//! What makes a product valid, and which price applies. Pure: values in, values out.
+//! What makes a product valid. Pure: values in, values out.
 //!
 //! The host has checked lengths, ranges and patterns against the schema; here is what a schema cannot say. Every
 //! violation is reported, each with a pointer.
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plugin_sdk::{FieldError, error::escape, keys, money::is_currency, time};
 
 use crate::model::{
-    AppliedPrice, Product, ProductInput, ProductOption, ProductStatus, Variant, VariantInput, VariantPrice,
+    Product, ProductInput, ProductOption, ProductStatus, Variant, VariantInput, VariantPrice,
 };
 
 /// Checks a product and brings it into its stored form: times in UTC, ids on known variants, `publishedAt`.
@@ -175,71 +175,6 @@ fn settle_time(pointer: &str, moment: &mut Option<String>, errors: &mut Vec<Fiel
         Some(normalised) => *text = normalised,
         None => errors.push(FieldError::invalid(pointer, format!("`{text}` is no RFC 3339 time."))),
     }
-}
-
-/// What decides whether a price applies, borrowed from wherever the price is.
-#[derive(Debug, Clone, Copy)]
-pub struct PriceTerms<'p> {
-    pub amount: i64,
-    pub currency: &'p str,
-    pub compare_at: Option<i64>,
-    pub min_quantity: Option<i64>,
-    /// Whose price it is, if not everybody's.
-    pub group: Option<&'p str>,
-    pub starts_at: Option<&'p str>,
-    pub ends_at: Option<&'p str>,
-}
-
-impl<'p> From<&'p VariantPrice> for PriceTerms<'p> {
-    fn from(price: &'p VariantPrice) -> Self {
-        Self {
-            amount: price.amount,
-            currency: &price.currency,
-            compare_at: price.compare_at,
-            min_quantity: price.min_quantity,
-            group: price.customer_group.as_deref(),
-            starts_at: price.starts_at.as_deref(),
-            ends_at: price.ends_at.as_deref(),
-        }
-    }
-}
-
-/// The price of one piece, and until when it stays that.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Quoted {
-    pub price: Option<AppliedPrice>,
-    /// The next moment at which a price of this kind starts or ends.
-    pub until: Option<String>,
-}
-
-/// The price that applies at `now` to one piece, for somebody in these groups: the lowest of those that could.
-pub fn quote<'p>(
-    prices: impl Iterator<Item = PriceTerms<'p>>,
-    currency: &str,
-    groups: &[String],
-    now: &str,
-) -> Quoted {
-    let mut lowest: Option<PriceTerms<'p>> = None;
-    let mut until: Option<&str> = None;
-    for price in prices {
-        let is_for_others = price.group.is_some_and(|group| !groups.iter().any(|own| own == group));
-        if price.currency != currency || is_for_others || price.min_quantity.unwrap_or(1) > 1 {
-            continue;
-        }
-        let turns = [price.starts_at, price.ends_at].into_iter().flatten().filter(|&turn| turn > now);
-        until = turns.chain(until).min();
-        let applies =
-            price.starts_at.is_none_or(|start| start <= now) && price.ends_at.is_none_or(|end| now < end);
-        if applies && lowest.is_none_or(|lowest| price.amount < lowest.amount) {
-            lowest = Some(price);
-        }
-    }
-    let price = lowest.map(|price| AppliedPrice {
-        amount: price.amount,
-        currency: price.currency.to_owned(),
-        compare_at: price.compare_at,
-    });
-    Quoted { price, until: until.map(str::to_owned) }
 }
 
 #[cfg(test)]
@@ -416,41 +351,6 @@ mod tests {
         assert_eq!(added_categories(&product, Some(&current)), [(0, "b".to_owned()), (2, "c".to_owned())]);
     }
 
-    #[test]
-    fn the_lowest_price_that_applies_is_quoted() {
-        let prices: Vec<VariantPrice> = serde_json::from_value(json!([
-            {"amount": 90, "currency": "USD", "compareAt": 100},
-            {"amount": 80, "currency": "USD", "startsAt": "2025-12-01T00:00:00.000Z", "endsAt": NOW},
-            {"amount": 85, "currency": "USD", "startsAt": NOW, "endsAt": "2026-02-01T00:00:00.000Z"},
-            {"amount": 10, "currency": "USD", "minQuantity": 2},
-            {"amount": 11, "currency": "USD", "customerGroup": "vip"},
-            {"amount": 12, "currency": "USD", "startsAt": "2026-01-15T00:00:00.000Z"},
-            {"amount": 13, "currency": "EUR"},
-        ]))
-        .unwrap();
-        let at = |currency: &str, now: &str| quote(prices.iter().map(PriceTerms::from), currency, &[], now);
-        let amount = |quoted: &Quoted| quoted.price.as_ref().map(|price| price.amount);
-
-        let now = at("USD", NOW);
-        assert_eq!((amount(&now), now.until.as_deref()), (Some(85), Some("2026-01-15T00:00:00.000Z")));
-        let earlier = at("USD", "2025-12-31T23:59:59.999Z");
-        assert_eq!((amount(&earlier), earlier.until.as_deref()), (Some(80), Some(NOW)));
-        assert_eq!(amount(&at("USD", "2026-01-15T00:00:00.000Z")), Some(12));
-        let of = |groups: &[&str]| {
-            let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
-            amount(&quote(prices.iter().map(PriceTerms::from), "USD", &groups, NOW))
-        };
-        assert_eq!([of(&["other"]), of(&["other", "vip"])], [Some(85), Some(11)]);
-        assert_eq!(
-            at("EUR", NOW),
-            Quoted {
-                price: Some(AppliedPrice { amount: 13, currency: "EUR".to_owned(), compare_at: None }),
-                until: None,
-            }
-        );
-        assert_eq!(at("JPY", NOW), Quoted::default());
-    }
-
     proptest! {
         /// Whatever the variants choose, a product without violations has pairwise different, complete, listed values.
         #[test]
@@ -471,32 +371,6 @@ mod tests {
             let complete = chosen.iter().all(|chosen| chosen.len() == 2 && chosen.iter().all(|&value| value < 3));
             let different = chosen.iter().collect::<BTreeSet<_>>().len() == chosen.len();
             prop_assert_eq!(accepted, complete && different);
-        }
-
-        /// Moments without any turn of a price in between quote the same.
-        #[test]
-        fn a_quote_holds_until_it_says(
-            prices in prop::collection::vec((0_i64..50, prop::option::of(0_u8..9), prop::option::of(0_u8..9)), 0..6),
-            now in 0_u8..9,
-        ) {
-            let text = |hour: u8| format!("2026-01-01T0{hour}:00:00.000Z");
-            let prices: Vec<VariantPrice> = prices.into_iter().map(|(amount, starts, ends)| VariantPrice {
-                amount,
-                currency: "USD".to_owned(),
-                compare_at: None,
-                min_quantity: None,
-                customer_group: None,
-                starts_at: starts.map(text),
-                ends_at: ends.map(text),
-            }).collect();
-            let at = |hour: u8| quote(prices.iter().map(PriceTerms::from), "USD", &[], &text(hour));
-            let quoted = at(now);
-            for later in now..9 {
-                if quoted.until.as_ref().is_some_and(|until| text(later) >= *until) {
-                    break;
-                }
-                prop_assert_eq!(&at(later).price, &quoted.price);
-            }
         }
     }
 }

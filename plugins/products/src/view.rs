@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
-use plugin_sdk::{Context, Document, Problem, StoreError};
+use plugin_sdk::{
+    Context, Document, Problem, StoreError,
+    list_price::{PriceTerms, Quoted, StoredPrice, quote},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -13,7 +16,6 @@ use crate::{
     availability::Stock,
     model::{Availability, Backorder, ProductInput, ProductStatus},
     prices::COMPUTED,
-    rules::{PriceTerms, Quoted, quote},
 };
 
 /// For whom a product is shown: the currency, the moment, the groups, and whether drafts are.
@@ -77,21 +79,6 @@ impl<'d> Seen<'d> {
     pub(crate) fn counted(&self) -> impl Iterator<Item = &str> {
         self.variants.iter().filter(|variant| variant.track_inventory).map(|variant| &*variant.sku)
     }
-}
-
-/// Currencies and times are stored in forms that JSON never escapes, so they can be borrowed.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StoredPrice<'d> {
-    amount: i64,
-    currency: &'d str,
-    compare_at: Option<i64>,
-    min_quantity: Option<i64>,
-    /// May have been written with escapes, so it is not always borrowed.
-    #[serde(borrow)]
-    customer_group: Option<Cow<'d, str>>,
-    starts_at: Option<&'d str>,
-    ends_at: Option<&'d str>,
 }
 
 impl Viewer {
@@ -161,7 +148,7 @@ impl Viewer {
     ) -> Result<usize, Problem> {
         let raw = variant.prices.get();
         let prices: Vec<StoredPrice<'_>> = serde_json::from_str(raw).map_err(unreadable)?;
-        let quoted = quote(prices.iter().map(StoredPrice::terms), &self.currency, &self.groups, &self.now);
+        let quoted = quote(prices.iter().map(StoredPrice::terms), &self.currency, &self.groups, 1, &self.now);
         let end = raw.as_ptr() as usize - json.as_ptr() as usize + raw.len();
         out.push_str(&json[from..end]);
         out.push_str(",\"price\":");
@@ -183,6 +170,7 @@ impl Viewer {
                     variant.prices.iter().map(PriceTerms::from),
                     &self.currency,
                     &self.groups,
+                    1,
                     &self.now,
                 );
                 let mut shown = Map::new();
@@ -200,20 +188,6 @@ impl Viewer {
             })
             .collect();
         json!({ "variants": variants })
-    }
-}
-
-impl<'d> StoredPrice<'d> {
-    fn terms(&self) -> PriceTerms<'_> {
-        PriceTerms {
-            amount: self.amount,
-            currency: self.currency,
-            compare_at: self.compare_at,
-            min_quantity: self.min_quantity,
-            group: self.customer_group.as_deref(),
-            starts_at: self.starts_at,
-            ends_at: self.ends_at,
-        }
     }
 }
 

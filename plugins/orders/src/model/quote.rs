@@ -88,6 +88,9 @@ pub struct StoredQuote {
     #[serde(rename = "_owner")]
     pub owner: String,
     pub shipping_method: Option<ChosenShipping>,
+    /// The codes that were entered.
+    #[serde(rename = "_coupons", default)]
+    pub coupons: Vec<String>,
     /// Hash of everything of the cart that a price depends on.
     #[serde(rename = "_content")]
     pub content: String,

@@ -1,0 +1,89 @@
+//! Coupons: which of the codes in a cart apply, and the staff's operations on them.
+
+use std::collections::BTreeMap;
+
+use plugin_sdk::{Context, Filter, Query, Result, Scalar, StoreError, natural_id};
+
+use crate::{
+    COUPON_USES, COUPONS,
+    model::{Coupon, StoredCouponUse},
+};
+
+/// Why a code does not apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    /// `coupon_invalid` or `coupon_exhausted`.
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// What each of these codes is, in their order. `buyer` is who would use them, if that is known: see [`buyer`].
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn look_up(
+    ctx: &Context<'_>,
+    codes: &[String],
+    buyer: Option<&str>,
+) -> Result<Vec<Result<Coupon, Unfit>>, StoreError> {
+    let known = by_code(ctx, codes)?;
+    let limited: Vec<&Coupon> = known.values().filter(|coupon| coupon.per_customer.is_some()).collect();
+    let mut own = BTreeMap::new();
+    if let Some(buyer) = buyer
+        && !limited.is_empty()
+    {
+        let ids: Vec<String> = limited.iter().map(|coupon| use_id(&coupon.id, buyer)).collect();
+        let uses = ctx.get_many::<StoredCouponUse>(COUPON_USES, &ids)?;
+        own.extend(limited.iter().zip(uses).filter_map(|(it, uses)| Some((it.id.clone(), uses?.data.used))));
+    }
+    let now = ctx.now();
+    let fits = |code: &String| {
+        let invalid = |message: String| Err(Unfit { code: "coupon_invalid", message });
+        let exhausted = |message: String| Err(Unfit { code: "coupon_exhausted", message });
+        let Some(coupon) = known.get(code) else { return invalid(format!("There is no coupon `{code}`.")) };
+        let used = own.get(&coupon.id).copied().unwrap_or_default();
+        if coupon.starts_at.as_ref().is_some_and(|start| now < *start) {
+            invalid(format!("The coupon `{code}` does not count yet."))
+        } else if coupon.ends_at.as_ref().is_some_and(|end| *end <= now) {
+            invalid(format!("The coupon `{code}` does not count any more."))
+        } else if coupon.limit.is_some_and(|limit| coupon.used >= limit) {
+            exhausted(format!("The coupon `{code}` is used up."))
+        } else if coupon.per_customer.is_some_and(|limit| used >= limit) {
+            exhausted(format!("The coupon `{code}` was used as often as one customer can."))
+        } else {
+            Ok(coupon.clone())
+        }
+    };
+    Ok(codes.iter().map(fits).collect())
+}
+
+/// The coupons with these codes, whether they apply or not.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn by_code(ctx: &Context<'_>, codes: &[String]) -> Result<BTreeMap<String, Coupon>, StoreError> {
+    if codes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let values = codes.iter().map(|code| Scalar::Text(code.clone())).collect();
+    let query = Query {
+        filter: Filter::In("code".to_owned(), values),
+        limit: COUPONS_MAX as u32,
+        ..Query::default()
+    };
+    let found = ctx.find::<Coupon>(COUPONS, &query)?.items;
+    Ok(found.into_iter().map(|coupon| (coupon.data.code.clone(), coupon.data)).collect())
+}
+
+/// Most codes in a cart.
+pub(crate) const COUPONS_MAX: usize = 20;
+
+/// The document that counts how often somebody has used a coupon.
+pub(crate) fn use_id(coupon: &str, buyer: &str) -> String {
+    natural_id("cpu", &format!("{coupon} {buyer}"))
+}
+
+/// Who uses coupons: the customer, or the guest with this e-mail address.
+pub(crate) fn buyer(customer: Option<&str>, email: Option<&str>) -> Option<String> {
+    customer.map(str::to_owned).or_else(|| email.map(|email| email.trim().to_lowercase()))
+}
