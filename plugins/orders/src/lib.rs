@@ -13,13 +13,22 @@
 
 mod catalogue;
 mod coupons;
+mod dashboard;
 mod document;
+mod fulfillments;
+mod history;
 pub mod ledger;
 pub mod model;
 mod offer;
+mod orders;
+mod returns;
 mod routes;
 mod settlement;
 pub mod stock;
+mod transitions;
+
+#[cfg(test)]
+mod tests;
 
 use plugin_sdk::{
     Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, export_plugin, json,

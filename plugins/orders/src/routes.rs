@@ -1,5 +1,16 @@
 //! The operations: who may call them, what they take and answer.
 
+mod dashboard;
+mod examples;
+mod fulfillments;
+mod orders;
+
 use plugin_sdk::Router;
 
-pub(crate) fn all(_router: &mut Router) {}
+pub(crate) fn all(router: &mut Router) {
+    orders::orders(router);
+    orders::transitions(router);
+    fulfillments::fulfillments(router);
+    fulfillments::returns(router);
+    dashboard::dashboard(router);
+}

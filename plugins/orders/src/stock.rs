@@ -250,6 +250,23 @@ pub fn hold_again(reservation: &mut StoredReservation, items: &[ReservedItem]) {
     }
 }
 
+/// How many pieces of these SKUs reservations hold whose time is over: they count as free.
+///
+/// # Errors
+/// Those of the store.
+pub fn expired_pieces<'s>(
+    ctx: &Context<'_>,
+    skus: impl Iterator<Item = &'s str>,
+) -> Result<BTreeMap<String, i64>, StoreError> {
+    let skus: Vec<&str> = skus.collect();
+    if skus.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let reservations = expired_of(ctx, skus.into_iter())?;
+    let items: Vec<ReservedItem> = reservations.into_iter().flat_map(|it| it.data.items).collect();
+    Ok(summed(&items))
+}
+
 /// Takes pieces off what a reservation holds.
 pub fn consume(reservation: &mut StoredReservation, sent: &[ReservedItem]) {
     for (sku, quantity) in summed(sent) {

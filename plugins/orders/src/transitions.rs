@@ -3,13 +3,19 @@
 //! [`advance`] is the one place where an order's status is changed by somebody's will; `PUT` and `PATCH` go through it
 //! too. Expiring is the reconciler's.
 
-use plugin_sdk::{Caller, Commit, Context, Problem, Reply, Request, Result, WriteRef, json};
+use plugin_sdk::{
+    Caller, Commit, Context, FieldOperation, Problem, Reply, Request, Result, Value, WriteRef, json,
+};
+use serde::Deserialize;
 
 use crate::{
-    RESERVATIONS,
+    CARTS, RESERVATIONS,
     document::{actor, check_access, overlay, record, save, told, visible},
     ledger::{self, invalid_transition},
-    model::{Actor, FulfillmentState, OrderStatus, ReservationState, StoredOrder, StoredReservation},
+    model::{
+        Actor, CartStatus, FulfillmentState, OrderStatus, ReservationState, StoredOrder, StoredReservation,
+    },
+    settlement::release,
 };
 
 pub(crate) fn confirm(ctx: &Context<'_>, request: Request) -> Result<Reply> {
@@ -67,10 +73,13 @@ pub(crate) fn advance(
     check(order, to, caller)?;
     let from = order.order.status;
     match to {
-        OrderStatus::Confirmed if from == OrderStatus::Pending => keep_stock(ctx, commit, order)?,
+        OrderStatus::Confirmed if from == OrderStatus::Pending => {
+            keep_stock(ctx, commit, order)?;
+            close_cart(ctx, commit, order)?;
+        }
         OrderStatus::Cancelled => {
             cancel_parcels(order);
-            // crate::release
+            return release(ctx, commit, order, to);
         }
         _ => {}
     }
@@ -145,6 +154,23 @@ fn keep_stock(ctx: &Context<'_>, commit: &mut Commit<'_>, order: &mut StoredOrde
         reservation.data.expires_at = None;
         let write = commit.replace(RESERVATIONS, &reservation.id, &reservation.data);
         commit.expect_version(write, reservation.version);
+    }
+    Ok(())
+}
+
+/// The cart that waited for the order is done.
+fn close_cart(ctx: &Context<'_>, commit: &mut Commit<'_>, order: &StoredOrder) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Waiting {
+        status: CartStatus,
+    }
+    let Some(id) = &order.order.cart_id else { return Ok(()) };
+    let cart = ctx.get::<Waiting>(CARTS, id)?.filter(|cart| cart.data.status == CartStatus::Completing);
+    if let Some(cart) = cart {
+        let set = |path: &str, value| FieldOperation::Set { path: path.to_owned(), value };
+        let operations = vec![set("status", json!(CartStatus::Ordered)), set("_activeOf", Value::Null)];
+        let write = commit.update(CARTS, id, operations);
+        commit.expect_version(write, cart.version);
     }
     Ok(())
 }
