@@ -16,6 +16,11 @@ pub fn normalised(text: &str) -> Option<String> {
     (text.len() == "2026-01-01T00:00:00.000Z".len()).then_some(text)
 }
 
+/// The Unix milliseconds of a moment, which is any RFC 3339 time. `None` when it is no time.
+pub fn unix_ms(text: &str) -> Option<i64> {
+    Some(text.parse::<Timestamp>().ok()?.as_millisecond())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +34,7 @@ mod tests {
             "2026-11-23T09:00:00.000Z",
         ] {
             assert_eq!(normalised(text).as_deref(), Some("2026-11-23T09:00:00.000Z"), "{text}");
+            assert_eq!(unix_ms(text), Some(1_795_424_400_000), "{text}");
         }
     }
 

@@ -74,9 +74,7 @@ pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 fn checked(request: &Request) -> Result<OrderInput> {
     let mut input: OrderInput = request.json()?;
     let caller = &request.caller;
-    if caller.is_staff() && !caller.may("orders:write") {
-        return Err(Problem::new(403, "forbidden").detail("It takes the permission `orders:write`."));
-    }
+    document::check_access(caller, "orders:write")?;
     let mut errors = Vec::new();
     let direct = [
         ("/items", !input.items.is_empty()),
@@ -357,13 +355,14 @@ fn place(
     }
     let created = json!({"number": order.order.number, "total": order.order.totals.grand});
     document::record(&mut commit, &order, "order.created", &actor, &created);
-    commit.event("order.created", inserted);
+    settlement::announce(&mut commit, &order, "order.created", inserted, &created);
     let id = order.order.id.clone();
     let done = if is_paid {
         let moved = json!({"from": "pending", "to": "confirmed"});
         document::record(&mut commit, &order, "order.status_changed", &actor, &moved);
-        commit.event("order.status_changed", inserted);
-        commit.answer(201, inserted, None::<&()>, location(&id)).map(Placed::Answered)
+        settlement::announce(&mut commit, &order, "order.status_changed", inserted, &moved);
+        let overlay = document::overlay(&request.caller);
+        commit.answer(201, inserted, overlay.as_ref(), location(&id)).map(Placed::Answered)
     } else {
         commit.apply().map(|_| {
             order.order.version = 1;
@@ -648,7 +647,8 @@ fn conclude(
                 }
                 _ => 201,
             };
-            commit.answer(status, written, None::<&()>, location(&id)).map(Ok)
+            let overlay = document::overlay(&request.caller);
+            commit.answer(status, written, overlay.as_ref(), location(&id)).map(Ok)
         },
     )?;
     concluded.ok_or_else(Problem::not_found)?

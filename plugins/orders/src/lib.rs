@@ -14,16 +14,27 @@
 mod catalogue;
 mod checkout;
 mod coupons;
+mod dashboard;
 mod document;
+mod fulfillments;
+mod history;
 pub mod ledger;
 pub mod model;
 mod offer;
+mod orders;
 mod payments;
 mod reconcile;
+mod returns;
 mod routes;
 mod settlement;
 pub mod stock;
+mod transitions;
 mod webhooks;
+
+#[cfg(test)]
+mod payment_tests;
+#[cfg(test)]
+mod tests;
 
 use plugin_sdk::{
     Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, export_plugin, json,

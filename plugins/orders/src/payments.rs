@@ -5,7 +5,7 @@
 //! did and asks for its outcome.
 
 use plugin_sdk::{
-    Context, Money, Problem, Reply, Request, Result, Value, json, natural_id,
+    Context, FieldError, Money, Problem, Reply, Request, Result, json, natural_id,
     payment::{Outcome, PaymentError, State},
 };
 use schemars::JsonSchema;
@@ -60,7 +60,7 @@ pub(crate) fn check_provider(ctx: &Context<'_>, provider: &str, pointer: &str) -
         return Ok(());
     }
     let message = format!("There is no payment method `{provider}`.");
-    Err(Problem::validation(vec![plugin_sdk::FieldError::invalid(pointer, message)]))
+    Err(Problem::validation(vec![FieldError::invalid(pointer, message)]))
 }
 
 /// Adds a payment with its pending authorization, which is going to be asked for now.
@@ -90,8 +90,9 @@ pub(crate) fn open(
 }
 
 pub(crate) fn pay(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    document::check_access(&request.caller, "payments:write")?;
     let input: PaymentInput = request.json()?;
-    let order = document::read(ctx, request.param("id"))?;
+    let order = document::visible(ctx, request.param("id"))?;
     let id = id_of(ctx, &request, "pay")?;
     let transaction = authorization_id(&id);
     if ledger::transaction(&order.order, &transaction).is_some() {
@@ -155,7 +156,7 @@ pub(crate) fn refund(ctx: &Context<'_>, request: Request) -> Result<Reply> {
             Some(_) => Err(Problem::conflict("There is a refund for this return already.")),
             None => {
                 let message = "The order has no such return.";
-                Err(Problem::validation(vec![plugin_sdk::FieldError::invalid("/returnId", message)]))
+                Err(Problem::validation(vec![FieldError::invalid("/returnId", message)]))
             }
         }
     })
@@ -429,26 +430,4 @@ fn check_alive(order: &StoredOrder) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// For the documentation.
-pub(crate) fn payment_example() -> Value {
-    json!({
-        "id": "pay_01KAQ3V8Q1W2E3R4T5Y6V7A8S9",
-        "provider": "payment-sandbox",
-        "amount": {"amount": 5_490, "currency": "USD"},
-        "transactions": [{
-            "id": "txn_01KAQ3V8Q1W2E3R4T5Y6V7A8S9",
-            "type": "authorization",
-            "state": "succeeded",
-            "amount": {"amount": 5_490, "currency": "USD"},
-            "providerReference": "sbc_01KAQ3V8Q1W2E3R4T5Y6V7A8S9",
-            "reason": null,
-            "credit": false,
-            "at": "2026-11-23T09:00:00.000Z",
-        }],
-        "nextAction": null,
-        "offline": false,
-        "createdAt": "2026-11-23T09:00:00.000Z",
-    })
 }

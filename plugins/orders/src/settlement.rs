@@ -83,7 +83,7 @@ pub(crate) fn change<T>(
         let written = document::save(&mut commit, &mut order);
         for (kind, data) in notes {
             document::record(&mut commit, &order, kind, &actor, &data);
-            commit.event(kind, written);
+            announce(&mut commit, &order, kind, written, &data);
         }
         let error = match end(commit, written, &order) {
             Ok(done) => return Ok(Some(done)),
@@ -99,6 +99,21 @@ pub(crate) fn change<T>(
         }
     }
     Err(Problem::conflict("Others keep changing this order. Try again in a moment."))
+}
+
+/// Tells who listens: what everybody who may see the order may know of it, and what this is about.
+pub(crate) fn announce(
+    commit: &mut Commit<'_>,
+    order: &StoredOrder,
+    kind: &str,
+    written: WriteRef,
+    about: &Value,
+) {
+    let mut data = document::told(order);
+    if let (Some(members), Some(about)) = (data.as_object_mut(), about.as_object()) {
+        members.extend(about.clone());
+    }
+    commit.event_with(kind, written, &data);
 }
 
 /// Whether a commit was refused because something has changed since it was read.

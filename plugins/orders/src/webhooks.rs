@@ -6,7 +6,7 @@
 
 use plugin_sdk::{
     Context, Filter, Level, Money, Problem, Query, Refusal, Reply, Request, Result, SortKey, StoreError,
-    Value, json, natural_id,
+    Value, natural_id,
     payment::{Kind, Notice, Outcome, State, Webhook, WebhookError},
     time::timestamp,
 };
@@ -272,9 +272,4 @@ pub(crate) fn take_kept(ctx: &Context<'_>) -> Result<usize> {
         }
     }
     Ok(taken)
-}
-
-/// For the documentation.
-pub(crate) fn received_example() -> Value {
-    json!({"received": true})
 }
