@@ -25,6 +25,26 @@ pub(crate) fn with_part(ctx: &Context<'_>, path: &str, id: &str) -> Result<Store
     Ok(stored.data)
 }
 
+/// Like [`read`], but not the orders that the staff has deleted.
+///
+/// # Errors
+/// 404, or those of the store.
+pub(crate) fn visible(ctx: &Context<'_>, id: &str) -> Result<StoredOrder> {
+    present(read(ctx, id)?)
+}
+
+/// Like [`with_part`], but not of orders that the staff has deleted.
+///
+/// # Errors
+/// 404, or those of the store.
+pub(crate) fn visible_with_part(ctx: &Context<'_>, path: &str, id: &str) -> Result<StoredOrder> {
+    present(with_part(ctx, path, id)?)
+}
+
+fn present(order: StoredOrder) -> Result<StoredOrder> {
+    if order.hidden { Err(Problem::not_found()) } else { Ok(order) }
+}
+
 /// Adds the write that saves a changed order, with everything that follows from its parts, and answers it. It applies
 /// only to the version that was read.
 pub(crate) fn save(commit: &mut Commit<'_>, order: &mut StoredOrder) -> WriteRef {
@@ -58,6 +78,28 @@ pub(crate) fn record(
     actor: &Actor,
     data: &Value,
 ) -> WriteRef {
+    record_for(commit, order, kind, actor, data, order.owners.clone())
+}
+
+/// Adds an entry that only the staff is shown: it belongs to nobody.
+pub(crate) fn record_for_staff(
+    commit: &mut Commit<'_>,
+    order: &StoredOrder,
+    kind: &str,
+    actor: &Actor,
+    data: &Value,
+) -> WriteRef {
+    record_for(commit, order, kind, actor, data, Vec::new())
+}
+
+fn record_for(
+    commit: &mut Commit<'_>,
+    order: &StoredOrder,
+    kind: &str,
+    actor: &Actor,
+    data: &Value,
+    owners: Vec<String>,
+) -> WriteRef {
     let entry = StoredHistoryEntry {
         entry: HistoryEntry {
             id: String::new(),
@@ -70,9 +112,42 @@ pub(crate) fn record(
             actor: actor.clone(),
             data: data.as_object().cloned().unwrap_or_default(),
         },
-        owners: order.owners.clone(),
+        owners,
     };
     commit.insert(HISTORY, &entry)
+}
+
+/// What events tell of an order: nothing that is for the staff alone, because its customer hears them too.
+pub(crate) fn told(order: &StoredOrder) -> Value {
+    let order = &order.order;
+    json!({
+        "id": order.id,
+        "number": order.number,
+        "customerId": order.customer_id,
+        "status": order.status,
+        "paymentStatus": order.payment_status,
+        "fulfillmentStatus": order.fulfillment_status,
+        "currency": order.currency,
+        "totals": order.totals,
+    })
+}
+
+/// What this caller is shown in the place of members that are for the staff alone: the overlay of an answer.
+pub(crate) fn overlay(caller: &Caller) -> Option<Value> {
+    (!caller.is_staff()).then(|| json!({"notes": ""}))
+}
+
+/// Lets customers and guests pass, whom the host restricts to their own, and staff with this permission: for routes
+/// that are open to guests, where the host lets everybody in.
+///
+/// # Errors
+/// 403 `forbidden`.
+pub(crate) fn check_access(caller: &Caller, permission: &str) -> Result<()> {
+    if caller.is_staff() && !caller.may(permission) {
+        let detail = "The caller does not have the permission this needs.";
+        return Err(Problem::new(403, "forbidden").detail(detail));
+    }
+    Ok(())
 }
 
 /// Who calls, for the history.

@@ -20,6 +20,8 @@ pub struct Sums {
     pub credited: i64,
     /// Refunds that are under way.
     pub refunding: i64,
+    /// What is being given up: it cannot be captured any more.
+    pub voiding: i64,
 }
 
 impl Sums {
@@ -42,6 +44,7 @@ impl Sums {
                 }
                 TransactionType::Refund if open => sums.refunding += amount,
                 TransactionType::Void if done => voided = true,
+                TransactionType::Void if open => sums.voiding += amount,
                 _ => {}
             }
         }
@@ -53,7 +56,7 @@ impl Sums {
 
     /// What can be captured yet.
     pub fn capturable(&self) -> i64 {
-        (self.authorized - self.captured - self.capturing).max(0)
+        (self.authorized - self.captured - self.capturing - self.voiding).max(0)
     }
 
     /// What can be refunded yet.
@@ -68,6 +71,7 @@ impl Sums {
         self.refunded += other.refunded;
         self.credited += other.credited;
         self.refunding += other.refunding;
+        self.voiding += other.voiding;
     }
 
     pub fn of_all(payments: &[Payment]) -> Self {
@@ -76,6 +80,23 @@ impl Sums {
             sums
         })
     }
+}
+
+/// What of a payment can be given up: what is authorised and not captured, or what the customer has yet to agree to.
+pub fn voidable(payment: &Payment) -> i64 {
+    let sums = Sums::of(payment);
+    if sums.capturing > 0 || sums.voiding > 0 {
+        return 0;
+    }
+    if sums.capturable() > 0 {
+        return sums.capturable();
+    }
+    // Of one that the provider has not answered there is nothing to name.
+    let waits = payment.transactions.iter().find(|it| {
+        let is_told = it.provider_reference.is_some() && it.state == TransactionState::Pending;
+        it.kind == TransactionType::Authorization && is_told && !payment.offline
+    });
+    waits.map_or(0, |it| it.amount.amount)
 }
 
 /// Brings everything up to date that follows from the rest of the order.
@@ -102,49 +123,37 @@ fn payment_status(payments: &[Payment], sums: &Sums, grand: i64) -> PaymentStatu
             _ => PaymentStatus::PartiallyRefunded,
         };
     }
-    let transactions =
-        || payments.iter().flat_map(|payment| payment.transactions.iter().map(move |it| (payment, it)));
-    let authorizations = || transactions().filter(|(_, it)| it.kind == TransactionType::Authorization);
-    let any = |state: TransactionState| authorizations().any(|(_, it)| it.state == state);
+    // What was given up does not come any more, whatever state it was left in.
+    let live = || {
+        let payments = payments.iter().filter(|payment| !is_voided(payment));
+        payments.flat_map(|payment| authorizations(payment).map(move |it| (payment, it.state)))
+    };
+    let any = |state: TransactionState| live().any(|(_, it)| it == state);
+    let waits = |payment: &Payment| payment.next_action.is_some() && !payment.offline;
     if any(TransactionState::Succeeded) && sums.authorized > 0 {
-        return PaymentStatus::Authorized;
+        PaymentStatus::Authorized
+    } else if any(TransactionState::Unknown) {
+        PaymentStatus::Unknown
+    } else if live().any(|(payment, it)| it == TransactionState::Pending && waits(payment)) {
+        PaymentStatus::RequiresAction
+    } else if any(TransactionState::Pending) {
+        PaymentStatus::Pending
+    } else if payments.iter().any(is_voided) {
+        PaymentStatus::Voided
+    } else if any(TransactionState::Failed) {
+        PaymentStatus::Failed
+    } else {
+        PaymentStatus::None
     }
-    if transactions()
-        .any(|(_, it)| it.kind == TransactionType::Authorization && it.state == TransactionState::Unknown)
-    {
-        return PaymentStatus::Unknown;
-    }
-    if authorizations().any(|(payment, it)| {
-        it.state == TransactionState::Pending && payment.next_action.is_some() && !payment.offline
-    }) {
-        return PaymentStatus::RequiresAction;
-    }
-    if any(TransactionState::Pending) && !is_voided(payments) {
-        return PaymentStatus::Pending;
-    }
-    if transactions()
-        .any(|(_, it)| it.kind == TransactionType::Void && it.state == TransactionState::Succeeded)
-    {
-        return PaymentStatus::Voided;
-    }
-    if any(TransactionState::Failed) { PaymentStatus::Failed } else { PaymentStatus::None }
 }
 
-/// Whether every payment that could still bring money is voided.
-fn is_voided(payments: &[Payment]) -> bool {
-    let voided = |payment: &Payment| {
-        payment
-            .transactions
-            .iter()
-            .any(|it| it.kind == TransactionType::Void && it.state == TransactionState::Succeeded)
-    };
-    let open = |payment: &Payment| {
-        payment
-            .transactions
-            .iter()
-            .any(|it| it.kind == TransactionType::Authorization && it.state == TransactionState::Pending)
-    };
-    payments.iter().filter(|payment| open(payment)).all(voided)
+fn authorizations(payment: &Payment) -> impl Iterator<Item = &Transaction> {
+    payment.transactions.iter().filter(|it| it.kind == TransactionType::Authorization)
+}
+
+fn is_voided(payment: &Payment) -> bool {
+    let void = |it: &Transaction| it.kind == TransactionType::Void && it.state == TransactionState::Succeeded;
+    payment.transactions.iter().any(void)
 }
 
 fn fulfillment_status(order: &Order) -> FulfillmentStatus {

@@ -13,15 +13,31 @@
 
 mod carts;
 mod catalogue;
+mod checkout;
 mod coupons;
+mod dashboard;
 mod document;
+mod fulfillments;
+mod history;
 pub mod ledger;
 pub mod model;
 mod offer;
+mod orders;
+mod payments;
 mod quotes;
+mod reconcile;
+mod returns;
 mod routes;
+mod settlement;
 mod shipping;
 pub mod stock;
+mod transitions;
+mod webhooks;
+
+#[cfg(test)]
+mod payment_tests;
+#[cfg(test)]
+mod tests;
 
 use plugin_sdk::{
     Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, export_plugin, json,
@@ -35,6 +51,8 @@ pub(crate) const COUPON_USES: &str = "coupon_uses";
 pub(crate) const ORDERS: &str = "orders";
 pub(crate) const RESERVATIONS: &str = "reservations";
 pub(crate) const HISTORY: &str = "order_history";
+/// What providers told of payments that were not found.
+pub(crate) const NOTICES: &str = "payment_notices";
 /// Of the plugin `inventory`.
 pub(crate) const INVENTORY: &str = "inventory";
 pub(crate) const MOVEMENTS: &str = "inventory_movements";
@@ -142,6 +160,7 @@ impl Plugin for Orders {
                 .field("expiresAt", FieldKind::Timestamp, Access::Scan)
                 .multi_field("items.sku", FieldKind::Text, Access::Index)
                 .index(&["state", "expiresAt"]),
+            Collection::new(NOTICES, "ntc").field("dueAt", FieldKind::Timestamp, Access::Index),
             Collection::new(HISTORY, "hst")
                 .owner("_owners")
                 .multi_field("_owners", FieldKind::Text, Access::Scan)

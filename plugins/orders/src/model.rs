@@ -5,6 +5,7 @@
 
 mod cart;
 mod coupon;
+mod dashboard;
 mod order;
 mod quote;
 
@@ -14,6 +15,7 @@ pub use cart::{
     ShippingMethod, StoredCart,
 };
 pub use coupon::{Coupon, CouponInput, StoredCoupon, StoredCouponUse};
+pub use dashboard::{BestSeller, CurrencyFigures, Dashboard, DayFigures, LowStock, StatusCount, Time};
 pub use order::{
     Actor, CaptureInput, ChosenShipping, DirectItem, Fulfillment, FulfillmentInput, FulfillmentLine,
     FulfillmentState, FulfillmentStatus, FulfillmentView, HistoryEntry, NextAction, Order, OrderInput,

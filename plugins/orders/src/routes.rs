@@ -2,10 +2,22 @@
 
 mod carts;
 mod coupons;
+mod dashboard;
+mod examples;
+mod fulfillments;
+mod orders;
+mod payments;
 
 use plugin_sdk::Router;
 
 pub(crate) fn all(router: &mut Router) {
     carts::carts(router);
     coupons::coupons(router);
+    orders::orders(router);
+    orders::transitions(router);
+    fulfillments::fulfillments(router);
+    fulfillments::returns(router);
+    payments::checkout(router);
+    payments::payments(router);
+    dashboard::dashboard(router);
 }

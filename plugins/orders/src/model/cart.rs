@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Adjustment, Totals};
 
 /// Most different variants in a cart.
-pub(crate) const LINES_MAX: usize = 500;
+pub const LINES_MAX: usize = 500;
 /// Most pieces of a variant.
 pub const QUANTITY_MAX: u32 = 100_000;
 

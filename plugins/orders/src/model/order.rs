@@ -73,7 +73,7 @@ pub struct Order {
     pub fulfillments: Vec<Fulfillment>,
     #[schemars(extend("readOnly" = true))]
     pub returns: Vec<Return>,
-    /// Of the staff, for the staff.
+    /// Of the staff, for the staff; empty for everybody else.
     pub notes: String,
     /// Free for integrations.
     pub metadata: Metadata,
