@@ -28,7 +28,7 @@ pub mod stock;
 mod transitions;
 
 #[cfg(test)]
-mod tests;
+mod shop;
 
 use plugin_sdk::{
     Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, export_plugin, json,
