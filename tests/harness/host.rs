@@ -93,6 +93,20 @@ pub struct TestHost {
 /// The grants of the shipped plugins.
 pub const SHOP_GRANTS: &str = include_str!("../../config/plugins.toml");
 
+/// The plugins of a shop that needs nothing from outside.
+const SHOP_PLUGINS: [&str; 10] = [
+    "products",
+    "categories",
+    "inventory",
+    "users",
+    "orders",
+    "pricing-promotions",
+    "pricing-tax",
+    "shipping-flat",
+    "payment-manual",
+    "payment-sandbox",
+];
+
 impl TestHostBuilder {
     /// A host without plugins.
     pub fn empty() -> Self {
@@ -107,10 +121,7 @@ impl TestHostBuilder {
 
     /// A host with the shipped plugins.
     pub fn shop() -> Self {
-        ["products", "categories", "inventory", "users"]
-            .into_iter()
-            .fold(Self::empty(), Self::plugin)
-            .grants(SHOP_GRANTS)
+        SHOP_PLUGINS.into_iter().fold(Self::empty(), Self::plugin).grants(SHOP_GRANTS)
     }
 
     /// Adds a shipped plugin.
