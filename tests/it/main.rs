@@ -33,6 +33,7 @@ mod doors;
 mod front;
 mod identity;
 mod operation;
+mod orders;
 mod plugin;
 mod readme_plugin;
 mod store;

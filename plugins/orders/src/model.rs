@@ -42,7 +42,7 @@ pub fn shown(stored: &impl Serialize) -> Value {
 /// What a rule, or a shipping method, changes of a price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
+#[schemars(rename = "PriceAdjustment", transform = all_required)]
 pub struct Adjustment {
     /// `discount`, `surcharge`, `shipping`, `tax` or `tax_included`.
     pub kind: String,

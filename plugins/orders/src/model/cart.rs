@@ -92,7 +92,7 @@ pub struct CartItem {
 /// Something that is wrong with a cart, told without failing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
+#[schemars(rename = "CartProblem", transform = all_required)]
 pub struct Problem {
     /// `insufficient_stock`, `price_changed`, `not_sold`, `coupon_invalid`, `coupon_exhausted`,
     /// `shipping_unavailable` or `rule_failed`.

@@ -1,0 +1,3 @@
+//! Carts, orders and money, from outside.
+
+mod purchase;
