@@ -127,9 +127,7 @@ fn lines(order: &StoredOrder, wanted: Vec<FulfillmentLine>) -> Result<Vec<Fulfil
         let items = order.order.items.iter();
         let rest = items.map(|item| FulfillmentLine {
             item_id: item.id.clone(),
-            quantity: item
-                .quantity
-                .saturating_sub(u32::try_from(packed(&item.id)).unwrap_or(u32::MAX)),
+            quantity: item.quantity.saturating_sub(u32::try_from(packed(&item.id)).unwrap_or(u32::MAX)),
         });
         let rest: Vec<FulfillmentLine> = rest.filter(|line| line.quantity > 0).collect();
         return match rest.is_empty() {
@@ -138,7 +136,9 @@ fn lines(order: &StoredOrder, wanted: Vec<FulfillmentLine>) -> Result<Vec<Fulfil
         };
     }
     let asked = wanted.iter().map(|line| (line.item_id.as_str(), line.quantity));
-    check_lines(order, asked, |item, ordered| (ordered.saturating_sub(packed(item)), "are left to be packed"))?;
+    check_lines(order, asked, |item, ordered| {
+        (ordered.saturating_sub(packed(item)), "are left to be packed")
+    })?;
     Ok(wanted)
 }
 
@@ -231,7 +231,9 @@ pub(crate) fn of_items<'l>(
     lines: impl Iterator<Item = (&'l str, u32)>,
 ) -> Vec<ReservedItem> {
     let sku = |id: &str| order.order.items.iter().find(|item| item.id == id).map(|item| item.sku.clone());
-    lines.filter_map(|(id, quantity)| Some(ReservedItem { sku: sku(id)?, quantity: quantity.into() })).collect()
+    lines
+        .filter_map(|(id, quantity)| Some(ReservedItem { sku: sku(id)?, quantity: quantity.into() }))
+        .collect()
 }
 
 fn reservation(ctx: &Context<'_>, order: &StoredOrder) -> Result<Option<Stored<StoredReservation>>> {
@@ -258,9 +260,11 @@ fn take_back(
 
 /// Refuses to take back what is being returned already.
 fn check_returns(order: &StoredOrder) -> Result<()> {
-    let fits = order.order.items.iter().all(|item| {
-        returned(order, &item.id) <= ledger::sent(&order.order.fulfillments, &item.id)
-    });
+    let fits = order
+        .order
+        .items
+        .iter()
+        .all(|item| returned(order, &item.id) <= ledger::sent(&order.order.fulfillments, &item.id));
     if fits { Ok(()) } else { Err(Problem::conflict("Pieces of the parcel are in a return.")) }
 }
 

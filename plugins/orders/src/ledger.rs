@@ -85,6 +85,23 @@ impl Sums {
     }
 }
 
+/// What of a payment can be given up: what is authorised and not captured, or what the customer has yet to agree to.
+pub fn voidable(payment: &Payment) -> i64 {
+    let sums = Sums::of(payment);
+    if sums.capturing > 0 || sums.voiding > 0 {
+        return 0;
+    }
+    if sums.capturable() > 0 {
+        return sums.capturable();
+    }
+    // Of one that the provider has not answered there is nothing to name.
+    let waits = payment.transactions.iter().find(|it| {
+        let is_told = it.provider_reference.is_some() && it.state == TransactionState::Pending;
+        it.kind == TransactionType::Authorization && is_told && !payment.offline
+    });
+    waits.map_or(0, |it| it.amount.amount)
+}
+
 /// Brings everything up to date that follows from the rest of the order.
 pub fn derive(order: &mut Order) {
     let sums = Sums::of_all(&order.payments);

@@ -12,6 +12,7 @@
 //! number and its e-mail address. The host restricts customers and guests to their own.
 
 mod catalogue;
+mod checkout;
 mod coupons;
 mod dashboard;
 mod document;
@@ -21,12 +22,17 @@ pub mod ledger;
 pub mod model;
 mod offer;
 mod orders;
+mod payments;
+mod reconcile;
 mod returns;
 mod routes;
 mod settlement;
 pub mod stock;
 mod transitions;
+mod webhooks;
 
+#[cfg(test)]
+mod payment_tests;
 #[cfg(test)]
 mod shop;
 
@@ -42,6 +48,8 @@ pub(crate) const COUPON_USES: &str = "coupon_uses";
 pub(crate) const ORDERS: &str = "orders";
 pub(crate) const RESERVATIONS: &str = "reservations";
 pub(crate) const HISTORY: &str = "order_history";
+/// What providers told of payments that were not found.
+pub(crate) const NOTICES: &str = "payment_notices";
 /// Of the plugin `inventory`.
 pub(crate) const INVENTORY: &str = "inventory";
 pub(crate) const MOVEMENTS: &str = "inventory_movements";
@@ -133,7 +141,7 @@ impl Plugin for Orders {
                 .field("_hidden", FieldKind::Boolean, Access::Scan)
                 .field("_dueAt", FieldKind::Timestamp, Access::Index)
                 .multi_field("payments.id", FieldKind::Text, Access::Unique)
-                .multi_field("payments.transactions.providerReference", FieldKind::Text, Access::Index)
+                .multi_field("_references", FieldKind::Text, Access::Index)
                 .multi_field("fulfillments.id", FieldKind::Text, Access::Unique)
                 .multi_field("returns.id", FieldKind::Text, Access::Unique)
                 .multi_field("items.sku", FieldKind::Text, Access::Index)
@@ -149,6 +157,7 @@ impl Plugin for Orders {
                 .field("expiresAt", FieldKind::Timestamp, Access::Scan)
                 .multi_field("items.sku", FieldKind::Text, Access::Index)
                 .index(&["state", "expiresAt"]),
+            Collection::new(NOTICES, "ntc").field("dueAt", FieldKind::Timestamp, Access::Index),
             Collection::new(HISTORY, "hst")
                 .owner("_owners")
                 .multi_field("_owners", FieldKind::Text, Access::Scan)

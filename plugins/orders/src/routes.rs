@@ -4,6 +4,7 @@ mod dashboard;
 mod examples;
 mod fulfillments;
 mod orders;
+mod payments;
 
 use plugin_sdk::Router;
 
@@ -12,5 +13,7 @@ pub(crate) fn all(router: &mut Router) {
     orders::transitions(router);
     fulfillments::fulfillments(router);
     fulfillments::returns(router);
+    payments::checkout(router);
+    payments::payments(router);
     dashboard::dashboard(router);
 }

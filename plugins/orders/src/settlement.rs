@@ -5,19 +5,19 @@
 //! takes it in here, so it makes no difference who learns it first, or how often.
 
 use plugin_sdk::{
-    Commit, Context, FieldOperation, Filter, Money, Problem, Query, Refusal, Result, StoreError, Value,
-    WriteRef, json, natural_id,
+    Commit, Context, FieldOperation, Filter, Level, Money, Problem, Refusal, Result, StoreError, Value,
+    WriteRef, json, keys, natural_id,
     payment::{Kind, Operation, Outcome, PaymentError, State},
     time::timestamp,
 };
 use serde::Deserialize;
 
 use crate::{
-    CARTS, COUPON_USES, COUPONS, Config, RESERVATIONS, document,
+    CARTS, COUPON_USES, COUPONS, Config, RESERVATIONS, coupons, document,
     ledger::{self, Sums},
     model::{
-        Actor, CartStatus, NextAction, OrderStatus, Payment, PendingOperation, ReservationState, StoredOrder,
-        StoredReservation, Transaction, TransactionState, TransactionType,
+        Actor, CartStatus, NextAction, OrderStatus, Payment, PendingOperation, ReservationState,
+        StoredCouponUse, StoredOrder, StoredReservation, Transaction, TransactionState, TransactionType,
     },
     stock,
 };
@@ -83,7 +83,7 @@ pub(crate) fn change<T>(
         let written = document::save(&mut commit, &mut order);
         for (kind, data) in notes {
             document::record(&mut commit, &order, kind, &actor, &data);
-            commit.event(kind, written);
+            announce(&mut commit, &order, kind, written, &data);
         }
         let error = match end(commit, written, &order) {
             Ok(done) => return Ok(Some(done)),
@@ -99,6 +99,21 @@ pub(crate) fn change<T>(
         }
     }
     Err(Problem::conflict("Others keep changing this order. Try again in a moment."))
+}
+
+/// Tells who listens: what everybody who may see the order may know of it, and what this is about.
+pub(crate) fn announce(
+    commit: &mut Commit<'_>,
+    order: &StoredOrder,
+    kind: &str,
+    written: WriteRef,
+    about: &Value,
+) {
+    let mut data = document::told(order);
+    if let (Some(members), Some(about)) = (data.as_object_mut(), about.as_object()) {
+        members.extend(about.clone());
+    }
+    commit.event_with(kind, written, &data);
 }
 
 /// Whether a commit was refused because something has changed since it was read.
@@ -133,6 +148,7 @@ pub(crate) fn take_in(
 ) -> Result<bool> {
     let now = work.ctx.now();
     let config: Config = work.ctx.config();
+    let answer = &believed(answer);
     let Some((payment, position)) = position(order, transaction) else { return Ok(false) };
     let (kind, before) = {
         let it = &order.order.payments[payment].transactions[position];
@@ -205,6 +221,12 @@ pub(crate) fn take_in(
         postpone(operation, transaction, work.ctx.now_ms(), &config);
         operation.reference.clone_from(&it.provider_reference);
     }
+    let gives_back = matches!(kind, TransactionType::Void | TransactionType::Refund);
+    if gives_back && after == TransactionState::Failed && is_given_up(order) {
+        let fields = [("order.id", order.order.id.as_str()), ("transaction.id", transaction)];
+        let message = "The money of an order that was given up could not be given back";
+        work.ctx.log(Level::Error, message, &fields);
+    }
     if has_changed {
         let payment_id = order.order.payments[payment].id.clone();
         note_transaction(work, &payment_id, &it, answer);
@@ -215,6 +237,45 @@ pub(crate) fn take_in(
     }
     follow(work, order)?;
     Ok(has_changed)
+}
+
+/// Longest text of a provider's that is kept, in bytes.
+const TEXT_MAX: usize = 255;
+/// Longest JSON of what a customer has to do, in bytes.
+const ACTION_MAX: usize = 16_384;
+
+/// What can be made of an answer: providers are not trusted to make sense. Money may have moved behind one that makes
+/// none.
+fn believed(answer: &Result<Outcome, PaymentError>) -> Result<Outcome, PaymentError> {
+    let clipped = |text: &str| -> String {
+        let text = text.replace('\0', " ");
+        text[..text.floor_char_boundary(TEXT_MAX)].to_owned()
+    };
+    match answer {
+        Ok(outcome) => {
+            let action = outcome.next_action.as_ref().filter(|action| is_storable(action));
+            let lacks_action = outcome.state == State::RequiresAction && action.is_none();
+            let reference = &outcome.reference;
+            if lacks_action || reference.len() > TEXT_MAX || reference.contains('\0') {
+                return Err(PaymentError::Unknown("the provider's answer makes no sense".to_owned()));
+            }
+            let code = outcome.code.as_deref().map(clipped);
+            Ok(Outcome { next_action: action.cloned(), code, ..outcome.clone() })
+        }
+        Err(PaymentError::Declined(why)) => Err(PaymentError::Declined(clipped(why))),
+        Err(PaymentError::Unknown(why)) => Err(PaymentError::Unknown(clipped(why))),
+        Err(PaymentError::Invalid(problem)) => Err(PaymentError::Invalid(problem.clone())),
+    }
+}
+
+/// Whether the store can keep it.
+pub(crate) fn is_storable(action: &Value) -> bool {
+    let mut faults = Vec::new();
+    match action.as_object() {
+        Some(members) => keys::check("", members, &mut faults),
+        None => return false,
+    }
+    faults.is_empty() && action.to_string().len() <= ACTION_MAX
 }
 
 fn note_transaction(
@@ -291,6 +352,10 @@ fn follow(work: &mut Work<'_, '_>, order: &mut StoredOrder) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn is_given_up(order: &StoredOrder) -> bool {
+    matches!(order.order.status, OrderStatus::Cancelled | OrderStatus::Expired)
 }
 
 /// Whether money may come yet, or has come in part.
@@ -393,40 +458,23 @@ pub(crate) fn release_reservation(
     stock::give_back(commit, &reservation.items);
 }
 
-#[derive(Deserialize)]
-struct Used {
-    used: i64,
-}
-
 fn release_coupons(ctx: &Context<'_>, commit: &mut Commit<'_>, order: &StoredOrder) -> Result<()> {
     if order.order.coupons.is_empty() {
         return Ok(());
     }
-    let codes = order.order.coupons.iter().map(|code| code.as_str().into()).collect();
-    let query = Query { filter: Filter::In("code".to_owned(), codes), limit: 100, ..Query::default() };
-    let coupons = ctx.find::<Used>(COUPONS, &query)?.items;
-    let customer = customer_key(order.order.customer_id.as_deref(), order.order.email.as_deref());
-    let uses: Vec<String> = coupons.iter().map(|coupon| coupon_use_id(&coupon.id, &customer)).collect();
-    let uses = ctx.get_many::<Used>(COUPON_USES, &uses)?.into_iter().flatten();
-    let coupons = coupons.into_iter().map(|coupon| (COUPONS, coupon));
+    let coupons = coupons::by_code(ctx, &order.order.coupons)?;
+    let buyer = coupons::buyer(order.order.customer_id.as_deref(), order.order.email.as_deref());
+    let uses = coupons.values().zip(buyer.iter().cycle());
+    let uses: Vec<String> = uses.map(|(coupon, buyer)| coupons::use_id(&coupon.id, buyer)).collect();
+    let uses = ctx.get_many::<StoredCouponUse>(COUPON_USES, &uses)?.into_iter().flatten();
+    let coupons = coupons.values().map(|coupon| (COUPONS, coupon.id.clone(), coupon.used));
     // Gone, or set back by hand: there is nothing to give back.
-    let given =
-        coupons.chain(uses.map(|one| (COUPON_USES, one))).filter(|(_, document)| document.data.used > 0);
-    for (collection, document) in given {
-        let write = commit.update(collection, &document.id, vec![increment("used", -1)]);
+    let given = coupons.chain(uses.map(|uses| (COUPON_USES, uses.id, uses.data.used)));
+    for (collection, id, _) in given.filter(|(_, _, used)| *used > 0) {
+        let write = commit.update(collection, &id, vec![increment("used", -1)]);
         commit.guard(write, Filter::Gte("used".to_owned(), 1.into()));
     }
     Ok(())
-}
-
-/// Who uses a coupon: the customer, or the guest's e-mail address.
-pub(crate) fn customer_key(customer: Option<&str>, email: Option<&str>) -> String {
-    customer.or(email).unwrap_or_default().to_lowercase()
-}
-
-/// The id of the document that counts how often somebody has used a coupon.
-pub(crate) fn coupon_use_id(coupon: &str, customer: &str) -> String {
-    natural_id("cpu", &format!("{coupon} {customer}"))
 }
 
 #[derive(Deserialize)]
@@ -455,13 +503,8 @@ pub(crate) fn unwind(ctx: &Context<'_>, order: &mut StoredOrder) {
         let payment = &order.order.payments[index];
         let sums = Sums::of(payment);
         let id = payment.id.clone();
-        let waiting = payment.transactions.iter().find(|it| {
-            let is_told = it.provider_reference.is_some() && it.state == TransactionState::Pending;
-            it.kind == TransactionType::Authorization && is_told && !payment.offline
-        });
-        let waiting = waiting.map_or(0, |it| it.amount.amount);
-        let void = if sums.capturable() > 0 { sums.capturable() } else { waiting };
-        if void > 0 && sums.capturing == 0 && sums.voiding == 0 {
+        let void = ledger::voidable(payment);
+        if void > 0 {
             let key = format!("{id} void {} {}", sums.authorized, sums.captured);
             plan(ctx, order, index, TransactionType::Void, void, &key);
         }
@@ -573,10 +616,10 @@ pub(crate) fn postpone(operation: &mut PendingOperation, transaction: &str, now_
     operation.due_at = timestamp(now_ms + pause + pause / 4 * (spread % 1_024) / 1_024);
 }
 
-/// The order's payments that are open, by transaction id, which fall due until `now`.
-pub(crate) fn due(order: &StoredOrder, now: &str) -> Vec<(String, PendingOperation)> {
+/// The open transactions that somebody has to look after by now.
+pub(crate) fn due(order: &StoredOrder, now: &str) -> Vec<String> {
     let due = order.operations.iter().filter(|(_, operation)| operation.due_at.as_str() <= now);
-    due.map(|(id, operation)| (id.clone(), operation.clone())).collect()
+    due.map(|(id, _)| id.clone()).collect()
 }
 
 fn set(path: &str, value: Value) -> FieldOperation {

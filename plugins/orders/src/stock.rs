@@ -2,8 +2,9 @@
 //! document `natural_id("inv", sku)`, with `available` moved beside what it is made of.
 //!
 //! What an order holds is in its reservation, one document. While that is `held` it has an end, and from then on it does
-//! not count: whoever is refused for want of stock lets the orders expire whose time is over and tries again, so no
-//! job's delay keeps anything from being sold.
+//! not count: whoever is refused for want of stock lets the reservations go whose time is over and tries again, so no
+//! job's delay keeps anything from being sold. Their orders belong to others and follow when the reconciler looks after
+//! them; until then their reservation tells that they cannot be confirmed any more.
 
 use std::collections::BTreeMap;
 

@@ -99,6 +99,33 @@ pub(super) fn order() -> Value {
     })
 }
 
+pub(super) fn payment() -> Value {
+    order()["payments"][0].clone()
+}
+
+/// A payment of which a part was captured.
+pub(super) fn captured_payment() -> Value {
+    let mut payment = payment();
+    let mut capture = payment["transactions"][0].clone();
+    capture["id"] = json!("txn_01KAQ3V8Q1W2E3R4T5Y6V7A8SA");
+    capture["type"] = json!("capture");
+    capture["amount"] = money(2_499);
+    if let Some(transactions) = payment["transactions"].as_array_mut() {
+        transactions.push(capture);
+    }
+    payment
+}
+
+/// An order whose customer has something to do.
+pub(super) fn pending_order() -> Value {
+    let mut order = order();
+    order["status"] = json!("pending");
+    order["paymentStatus"] = json!("requiresAction");
+    order["payments"][0]["transactions"][0]["state"] = json!("pending");
+    order["payments"][0]["nextAction"] = json!({"type": "redirect", "url": "https://pay.example/8f14e45f"});
+    order
+}
+
 pub(super) fn order_update() -> Value {
     json!({
         "notes": "Ring twice.",

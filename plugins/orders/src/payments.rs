@@ -1,0 +1,433 @@
+//! Moving money for an order that is there: another payment, capture, void, refund, and asking how it stands.
+//!
+//! Each movement is one commit that writes it down as pending, one call of the provider, and one commit with what it
+//! said. The transaction's id follows from the request, so a repeat of a request whose first attempt died finds what it
+//! did and asks for its outcome.
+
+use plugin_sdk::{
+    Context, FieldError, Money, Problem, Reply, Request, Result, json, natural_id,
+    payment::{Outcome, PaymentError, State},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    document,
+    ledger::{self, Sums},
+    model::{
+        CaptureInput, OrderStatus, Payment, RefundInput, StoredOrder, Transaction, TransactionState,
+        TransactionType,
+    },
+    reconcile,
+    settlement::{self, Source},
+};
+
+/// Another attempt to pay for an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PaymentInput {
+    /// One of the payment methods.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) provider: String,
+    /// What the provider gave the client.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 1_000))]
+    pub(crate) token: Option<String>,
+    /// All that is due otherwise.
+    #[serde(default)]
+    pub(crate) amount: Option<Money>,
+}
+
+/// What a request makes, by its key: the same for every attempt of it.
+pub(crate) fn id_of(ctx: &Context<'_>, request: &Request, prefix: &str) -> Result<String> {
+    Ok(match &request.caller.request_key {
+        Some(key) => natural_id(prefix, key),
+        None => ctx.new_id(prefix)?,
+    })
+}
+
+/// The authorization of a payment.
+pub(crate) fn authorization_id(payment: &str) -> String {
+    natural_id("txn", payment)
+}
+
+/// Whether there is a provider of this name.
+///
+/// # Errors
+/// 422 with a pointer to it, where there is none.
+pub(crate) fn check_provider(ctx: &Context<'_>, provider: &str, pointer: &str) -> Result<()> {
+    if ctx.payment_methods()?.iter().any(|method| method.provider == provider) {
+        return Ok(());
+    }
+    let message = format!("There is no payment method `{provider}`.");
+    Err(Problem::validation(vec![FieldError::invalid(pointer, message)]))
+}
+
+/// Adds a payment with its pending authorization, which is going to be asked for now.
+pub(crate) fn open(
+    ctx: &Context<'_>,
+    order: &mut StoredOrder,
+    id: &str,
+    provider: &str,
+    token: Option<&str>,
+    amount: i64,
+) {
+    order.order.payments.push(Payment {
+        id: id.to_owned(),
+        provider: provider.to_owned(),
+        amount: Money::new(amount, order.order.currency.clone()),
+        transactions: Vec::new(),
+        next_action: None,
+        offline: false,
+        created_at: ctx.now(),
+    });
+    let authorization = authorization_id(id);
+    let last = order.order.payments.len() - 1;
+    settlement::append(ctx, order, last, TransactionType::Authorization, amount, &authorization);
+    if let Some(operation) = order.operations.get_mut(&authorization) {
+        operation.token = token.map(str::to_owned);
+    }
+}
+
+pub(crate) fn pay(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    document::check_access(&request.caller, "payments:write")?;
+    let input: PaymentInput = request.json()?;
+    let order = document::visible(ctx, request.param("id"))?;
+    let id = id_of(ctx, &request, "pay")?;
+    let transaction = authorization_id(&id);
+    if ledger::transaction(&order.order, &transaction).is_some() {
+        return resume(ctx, &request, order, &transaction);
+    }
+    check_provider(ctx, &input.provider, "/provider")?;
+    let amount = input.amount.as_ref();
+    let begun = begin(ctx, &request, order, &transaction, "", |order| {
+        check_alive(order)?;
+        let due = outstanding(order);
+        let amount = wanted(amount, due, &order.order.currency, "amount_out_of_range")?;
+        open(ctx, order, &id, &input.provider, input.token.as_deref(), amount);
+        Ok(())
+    })?;
+    send(ctx, &request, begun, &transaction)
+}
+
+pub(crate) fn capture(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    let input: CaptureInput = body(&request)?;
+    let transaction = id_of(ctx, &request, "txn")?;
+    moved(ctx, &request, &transaction, "", |order, index| {
+        check_alive(order)?;
+        let most = Sums::of(&order.order.payments[index]).capturable();
+        let currency = &order.order.currency;
+        let amount = wanted(input.amount.as_ref(), most, currency, "capture_exceeds_authorization")?;
+        settlement::append(ctx, order, index, TransactionType::Capture, amount, &transaction);
+        Ok(())
+    })
+}
+
+pub(crate) fn void(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    let transaction = id_of(ctx, &request, "txn")?;
+    moved(ctx, &request, &transaction, "", |order, index| {
+        let amount = ledger::voidable(&order.order.payments[index]);
+        if amount == 0 {
+            let detail = "There is nothing of this payment to give up, or another movement is under way.";
+            return Err(Problem::conflict(detail));
+        }
+        settlement::append(ctx, order, index, TransactionType::Void, amount, &transaction);
+        Ok(())
+    })
+}
+
+pub(crate) fn refund(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    let input: RefundInput = body(&request)?;
+    let transaction = id_of(ctx, &request, "txn")?;
+    moved(ctx, &request, &transaction, &input.reason, |order, index| {
+        let most = Sums::of(&order.order.payments[index]).refundable();
+        let currency = &order.order.currency;
+        let amount = wanted(input.amount.as_ref(), most, currency, "refund_exceeds_capture")?;
+        settlement::append(ctx, order, index, TransactionType::Refund, amount, &transaction);
+        if let Some(it) = order.order.payments[index].transactions.last_mut() {
+            it.credit = input.credit;
+        }
+        let Some(wanted) = &input.return_id else { return Ok(()) };
+        match order.order.returns.iter_mut().find(|it| it.id == *wanted) {
+            Some(returned) if returned.refund_id.is_none() => {
+                returned.refund_id = Some(transaction.clone());
+                Ok(())
+            }
+            Some(_) => Err(Problem::conflict("There is a refund for this return already.")),
+            None => {
+                let message = "The order has no such return.";
+                Err(Problem::validation(vec![FieldError::invalid("/returnId", message)]))
+            }
+        }
+    })
+}
+
+pub(crate) fn sync(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    let id = request.param("id");
+    let order = document::with_part(ctx, "payments.id", id)?;
+    let open: Vec<String> = order
+        .operations
+        .iter()
+        .filter(|(_, operation)| operation.payment_id == id)
+        .map(|(transaction, _)| transaction.clone())
+        .collect();
+    if open.is_empty() {
+        return Ok(Reply::resource(payment_of(&order, id)?, order.order.version));
+    }
+    let told: Vec<_> =
+        open.iter().filter_map(|it| Some((it.as_str(), reconcile::ask(ctx, &order, it)?))).collect();
+    let actor = document::actor(&request.caller);
+    let order_id = order.order.id.clone();
+    let answered = settlement::change(
+        ctx,
+        &actor,
+        &order_id,
+        Some(order),
+        |work, order| {
+            for (transaction, (answer, source)) in &told {
+                settlement::take_in(work, order, transaction, answer, *source)?;
+            }
+            Ok(true)
+        },
+        |commit, written, order| {
+            let payment = order.order.payments.iter().find(|payment| payment.id == id);
+            commit.answer_part(200, written, &payment, Vec::new())
+        },
+    )?;
+    answered.ok_or_else(Problem::not_found)
+}
+
+/// The body, or the default where there is none.
+fn body<T: DeserializeOwned + Default>(request: &Request) -> Result<T> {
+    if request.body.is_empty() { Ok(T::default()) } else { request.json() }
+}
+
+fn payment_of<'o>(order: &'o StoredOrder, id: &str) -> Result<&'o Payment> {
+    order.order.payments.iter().find(|payment| payment.id == id).ok_or_else(Problem::not_found)
+}
+
+/// A movement of the payment that the request names.
+fn moved(
+    ctx: &Context<'_>,
+    request: &Request,
+    transaction: &str,
+    why: &str,
+    append: impl Fn(&mut StoredOrder, usize) -> Result<()>,
+) -> Result<Reply> {
+    let id = request.param("id");
+    let order = document::with_part(ctx, "payments.id", id)?;
+    if ledger::transaction(&order.order, transaction).is_some() {
+        return resume(ctx, request, order, transaction);
+    }
+    let begun = begin(ctx, request, order, transaction, why, |order| {
+        let index = order.order.payments.iter().position(|payment| payment.id == id);
+        append(order, index.ok_or_else(Problem::not_found)?)
+    })?;
+    send(ctx, request, begun, transaction)
+}
+
+/// Writes down what is going to happen, and answers the order as it is then.
+fn begin(
+    ctx: &Context<'_>,
+    request: &Request,
+    order: StoredOrder,
+    transaction: &str,
+    why: &str,
+    append: impl Fn(&mut StoredOrder) -> Result<()>,
+) -> Result<StoredOrder> {
+    let actor = document::actor(&request.caller);
+    let id = order.order.id.clone();
+    let begun = settlement::change(
+        ctx,
+        &actor,
+        &id,
+        Some(order),
+        |work, order| {
+            request.check_version(order.order.version)?;
+            append(order)?;
+            if let Some((payment, it)) = ledger::transaction(&order.order, transaction) {
+                let data = json!({
+                    "paymentId": payment.id,
+                    "transactionId": it.id,
+                    "transactionType": it.kind,
+                    "amount": it.amount,
+                    "reason": why,
+                });
+                work.note("payment.requested", data);
+            }
+            Ok(true)
+        },
+        |commit, _, order| {
+            commit.apply()?;
+            let mut order = order.clone();
+            order.order.version += 1;
+            Ok(order)
+        },
+    )?;
+    begun.ok_or_else(Problem::not_found)
+}
+
+/// Has the provider move the money that was written down, and answers what came of it.
+fn send(ctx: &Context<'_>, request: &Request, order: StoredOrder, transaction: &str) -> Result<Reply> {
+    let Some((provider, kind, operation)) = settlement::operation(&order, transaction) else {
+        return conclude(ctx, request, order, transaction, None);
+    };
+    let answer = ctx.pay(&provider, kind, &operation);
+    conclude(ctx, request, order, transaction, Some((answer, Source::Provider)))
+}
+
+/// An attempt of this request died after it had written the movement down: whether it was sent is not known.
+fn resume(ctx: &Context<'_>, request: &Request, order: StoredOrder, transaction: &str) -> Result<Reply> {
+    let told = ask_again(ctx, &order, transaction);
+    conclude(ctx, request, order, transaction, told)
+}
+
+/// What became of a movement that this request may have sent before. One that the provider never heard of is sent, with
+/// the key that it had: whenever the first one arrives, it is the same.
+pub(crate) fn ask_again(
+    ctx: &Context<'_>,
+    order: &StoredOrder,
+    transaction: &str,
+) -> Option<(Result<Outcome, PaymentError>, Source)> {
+    let (provider, kind, operation) = settlement::operation(order, transaction)?;
+    let status = ctx.payment_status(&provider, kind, &operation);
+    Some(match status {
+        Ok(Outcome { state: State::Failed, .. }) => (ctx.pay(&provider, kind, &operation), Source::Provider),
+        other => (other, Source::Status),
+    })
+}
+
+fn conclude(
+    ctx: &Context<'_>,
+    request: &Request,
+    order: StoredOrder,
+    transaction: &str,
+    told: Option<(Result<Outcome, PaymentError>, Source)>,
+) -> Result<Reply> {
+    let actor = document::actor(&request.caller);
+    let id = order.order.id.clone();
+    let is_new = request.operation_id == "payOrder";
+    let location = ("location".to_owned(), format!("/orders/{id}"));
+    let concluded = settlement::change(
+        ctx,
+        &actor,
+        &id,
+        Some(order),
+        |work, order| {
+            if let Some((answer, source)) = &told {
+                settlement::take_in(work, order, transaction, answer, *source)?;
+            }
+            Ok(true)
+        },
+        |commit, written, order| {
+            let Some((payment, it)) = ledger::transaction(&order.order, transaction) else {
+                return commit.apply().map(|_| Err(Problem::not_found()));
+            };
+            let status = match it.state {
+                TransactionState::Failed => {
+                    commit.apply()?;
+                    return Ok(Err(refusal(it, told.as_ref().map(|(answer, _)| answer))));
+                }
+                TransactionState::Unknown if !is_new => {
+                    commit.apply()?;
+                    return Ok(Err(unknown(it)));
+                }
+                TransactionState::Succeeded if is_new => 201,
+                TransactionState::Succeeded => 200,
+                TransactionState::Pending if is_new && payment.offline => 201,
+                TransactionState::Pending | TransactionState::Unknown => 202,
+            };
+            let headers = if status == 201 { vec![location.clone()] } else { Vec::new() };
+            commit.answer_part(status, written, payment, headers).map(Ok)
+        },
+    )?;
+    concluded.ok_or_else(Problem::not_found)?
+}
+
+/// What is told of a movement that came to nothing.
+pub(crate) fn refusal(it: &Transaction, answer: Option<&Result<Outcome, PaymentError>>) -> Problem {
+    let declined = |why: &str| Problem::new(402, "payment_declined").detail(why);
+    match answer {
+        Some(Err(PaymentError::Declined(why))) => declined(why),
+        Some(Err(PaymentError::Invalid(problem))) => refused_by_provider(problem),
+        _ => match &it.reason {
+            Some(code) => declined("The payment failed.").extra("reason", code.as_str()),
+            None => declined("The payment failed."),
+        },
+    }
+}
+
+/// What a provider, or the host in its place, says of an operation that moved nothing.
+fn refused_by_provider(problem: &Problem) -> Problem {
+    let mut told = problem.clone();
+    match problem.code.as_str() {
+        "unavailable" | "overloaded" | "plugin_unavailable" => told,
+        "validation_failed" | "amount_out_of_range" | "currency_mismatch" => {
+            for error in &mut told.errors {
+                error.pointer = format!("/payment{}", error.pointer);
+            }
+            told
+        }
+        "conflict" | "capture_exceeds_authorization" | "refund_exceeds_capture" => told,
+        _ => {
+            let detail = problem.detail.as_deref().unwrap_or("The payment provider failed.");
+            Problem::new(502, "payment_failed").detail(detail)
+        }
+    }
+}
+
+fn unknown(it: &Transaction) -> Problem {
+    Problem::new(504, "payment_unknown")
+        .detail("The provider did not answer. What became of it is found out; nothing has to be sent again.")
+        .extra("transactionId", it.id.as_str())
+}
+
+/// What is still to be paid and not on its way. What was promised to come by another way does not count: it can be paid
+/// like this instead.
+fn outstanding(order: &StoredOrder) -> i64 {
+    let mut order = order.order.clone();
+    ledger::derive(&mut order);
+    let coming: i64 = order.payments.iter().filter(|payment| !payment.offline).map(on_its_way).sum();
+    order.totals.due.amount - coming
+}
+
+/// What a payment may bring yet.
+fn on_its_way(payment: &Payment) -> i64 {
+    let sums = Sums::of(payment);
+    let open = |it: &&Transaction| {
+        let is_open = matches!(it.state, TransactionState::Pending | TransactionState::Unknown);
+        it.kind == TransactionType::Authorization && is_open
+    };
+    let open: i64 = payment.transactions.iter().filter(open).map(|it| it.amount.amount).sum();
+    (sums.authorized - sums.captured).max(0) + open
+}
+
+/// The amount that is asked for, or all of it.
+fn wanted(asked: Option<&Money>, most: i64, currency: &str, exceeds: &str) -> Result<i64> {
+    let remaining = || json!({"amount": most.max(0), "currency": currency});
+    let too_much = |detail: String| Problem::new(422, exceeds).detail(detail).extra("remaining", remaining());
+    let Some(asked) = asked else {
+        return if most > 0 { Ok(most) } else { Err(too_much("Nothing remains.".to_owned())) };
+    };
+    if asked.currency != currency {
+        let detail = format!("The order is in {currency}, not in {}.", asked.currency);
+        return Err(Problem::new(409, "currency_mismatch").detail(detail));
+    }
+    if asked.amount <= 0 {
+        return Err(Problem::new(422, "amount_out_of_range").detail("An amount is above zero."));
+    }
+    if asked.amount > most {
+        return Err(too_much(format!("{} is more than the {} that remain.", asked.amount, most.max(0))));
+    }
+    Ok(asked.amount)
+}
+
+fn check_alive(order: &StoredOrder) -> Result<()> {
+    match order.order.status {
+        OrderStatus::Cancelled | OrderStatus::Expired => {
+            let status = ledger::name(order.order.status);
+            Err(Problem::conflict(format!("The order is {status}: nothing is paid for it any more.")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,275 @@
+//! What providers tell by themselves.
+//!
+//! A notice is taken in by the order that it is about, in one commit with its id, so a repeat has no effect. One about a
+//! payment that is not found is kept and tried again: the provider can be faster than the commit that writes its
+//! reference down. So a webhook is answered with 200 only after what it told is stored one way or the other.
+
+use plugin_sdk::{
+    Context, Filter, Level, Money, Problem, Query, Refusal, Reply, Request, Result, SortKey, StoreError,
+    Value, natural_id,
+    payment::{Kind, Notice, Outcome, State, Webhook, WebhookError},
+    time::timestamp,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    NOTICES, ORDERS,
+    ledger::Sums,
+    model::{Actor, StoredOrder, Transaction, TransactionState, TransactionType},
+    settlement::{self, Source, Work},
+};
+
+/// Most notices that an order remembers.
+const REMEMBERED: usize = 100;
+/// How often the payment of a notice is looked for. The pauses double: the last try is after a quarter of an hour.
+const TRIES_MAX: u32 = 10;
+/// Most kept notices that are looked at in one run.
+const BATCH: u32 = 100;
+
+/// That a webhook was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Received {
+    /// Always true.
+    pub(crate) received: bool,
+}
+
+pub(crate) fn receive(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    let provider = request.param("provider").to_owned();
+    let webhook = Webhook { headers: request.headers, body: request.body };
+    let notices = ctx.parse_webhook(&provider, &webhook).map_err(|error| refusal(ctx, &provider, error))?;
+    for notice in &notices {
+        if !take(ctx, &provider, notice)? {
+            keep(ctx, &provider, notice)?;
+        }
+    }
+    Ok(Reply::ok(&Received { received: true }))
+}
+
+fn refusal(ctx: &Context<'_>, provider: &str, error: WebhookError) -> Problem {
+    let (problem, why) = match error {
+        // Why is for the log: a forger learns nothing.
+        WebhookError::Unauthenticated(why) => {
+            (Problem::new(401, "unauthenticated").detail("The signature is not good."), why)
+        }
+        WebhookError::Malformed(why) => {
+            (Problem::new(422, "validation_failed").detail("The provider does not understand it."), why)
+        }
+    };
+    let fields = [("plugin.id", provider), ("why", why.as_str())];
+    ctx.log(Level::Warn, "A webhook was refused", &fields);
+    problem
+}
+
+/// Takes a notice in, if its payment is found.
+fn take(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<bool> {
+    let Some((order, payment)) = find(ctx, provider, notice)? else { return Ok(false) };
+    let actor = Actor { kind: "provider".to_owned(), id: Some(provider.to_owned()) };
+    let id = order.order.id.clone();
+    let known = notice_id(provider, notice);
+    settlement::change(
+        ctx,
+        &actor,
+        &id,
+        Some(order),
+        |work, order| {
+            if order.notices.contains(&known) {
+                return Ok(false);
+            }
+            order.notices.push(known.clone());
+            let surplus = order.notices.len().saturating_sub(REMEMBERED);
+            order.notices.drain(..surplus);
+            let Some(index) = order.order.payments.iter().position(|it| it.id == payment) else {
+                return Ok(false);
+            };
+            if let Some(transaction) = meant(work, order, index, notice, &known) {
+                let outcome = Ok(notice.outcome.clone());
+                settlement::take_in(work, order, &transaction, &outcome, Source::Provider)?;
+            }
+            Ok(true)
+        },
+        |commit, _, _| commit.apply().map(drop),
+    )?;
+    Ok(true)
+}
+
+/// The order and the payment that a notice is about.
+fn find(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<Option<(StoredOrder, String)>> {
+    let reference = &notice.outcome.reference;
+    let by_id = notice.payment_id.iter().map(|id| ("payments.id", id));
+    let by_reference = Some(("_references", reference));
+    // No text that is looked up holds NUL.
+    let ways = by_id.chain(by_reference).filter(|(_, text)| !text.is_empty() && !text.contains('\0'));
+    for (path, text) in ways {
+        let query = Query { filter: Filter::eq(path, text.as_str()), limit: 10, ..Query::default() };
+        for stored in ctx.find::<StoredOrder>(ORDERS, &query)?.items {
+            let order = stored.data;
+            // References are the provider's own: those of another one mean something else.
+            let payment = order.order.payments.iter().find(|payment| {
+                let mut references = payment.transactions.iter().map(|it| it.provider_reference.as_ref());
+                let is_named = match path {
+                    "payments.id" => payment.id == *text,
+                    _ => references.any(|known| known == Some(text)),
+                };
+                payment.provider == provider && is_named
+            });
+            if let Some(payment) = payment.map(|payment| payment.id.clone()) {
+                return Ok(Some((order, payment)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The transaction that a notice is about: the open one of its kind and amount, or the last one that is not. What was
+/// done at the provider's own desk, and succeeded, becomes a new transaction.
+fn meant(
+    work: &mut Work<'_, '_>,
+    order: &mut StoredOrder,
+    payment: usize,
+    notice: &Notice,
+    known: &str,
+) -> Option<String> {
+    let paid = &order.order.payments[payment];
+    let kind = match notice.kind {
+        Kind::Authorization => TransactionType::Authorization,
+        Kind::Capture => TransactionType::Capture,
+        Kind::Refund => TransactionType::Refund,
+        Kind::Void => TransactionType::Void,
+    };
+    let fits = |it: &&Transaction| {
+        // What is voided is what is left, whatever the provider counts.
+        let amount = notice.amount.as_ref().is_none_or(|amount| *amount == it.amount);
+        it.kind == kind && (amount || kind == TransactionType::Void)
+    };
+    let is_open =
+        |it: &&Transaction| matches!(it.state, TransactionState::Pending | TransactionState::Unknown);
+    let matching = || paid.transactions.iter().filter(fits);
+    if let Some(it) = matching().find(is_open).or_else(|| matching().next_back()) {
+        return Some(it.id.clone());
+    }
+    let sums = Sums::of(paid);
+    let amount = notice.amount.as_ref().filter(|amount| amount.currency == order.order.currency);
+    let amount = amount.map_or(0, |amount| amount.amount);
+    let most = match kind {
+        TransactionType::Authorization => 0,
+        TransactionType::Capture => sums.capturable(),
+        TransactionType::Refund => sums.refundable(),
+        TransactionType::Void => amount.max(sums.capturable()),
+    };
+    let amount = if kind == TransactionType::Void { most } else { amount };
+    if notice.outcome.state != State::Succeeded || amount <= 0 || amount > most {
+        let fields = [("payment.id", paid.id.as_str()), ("kind", notice.kind.as_str())];
+        work.ctx.log(Level::Warn, "A provider tells of money that fits no transaction", &fields);
+        return None;
+    }
+    let id = natural_id("txn", known);
+    settlement::append(work.ctx, order, payment, kind, amount, &id);
+    Some(id)
+}
+
+fn notice_id(provider: &str, notice: &Notice) -> String {
+    natural_id("ntc", &format!("{provider} {}", notice.id))
+}
+
+/// A notice that waits for its payment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredNotice {
+    provider: String,
+    notice_id: String,
+    kind: String,
+    payment_id: Option<String>,
+    state: String,
+    reference: String,
+    next_action: Option<Value>,
+    captured: bool,
+    code: Option<String>,
+    amount: Option<Money>,
+    tries: u32,
+    due_at: String,
+}
+
+impl StoredNotice {
+    fn read(&self) -> Option<Notice> {
+        let outcome = Outcome {
+            state: State::parse(&self.state)?,
+            reference: self.reference.clone(),
+            next_action: self.next_action.clone(),
+            captured: self.captured,
+            code: self.code.clone(),
+        };
+        Some(Notice {
+            id: self.notice_id.clone(),
+            kind: Kind::parse(&self.kind)?,
+            payment_id: self.payment_id.clone(),
+            outcome,
+            amount: self.amount.clone(),
+        })
+    }
+}
+
+/// Writes a notice down for later.
+fn keep(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<()> {
+    let outcome = &notice.outcome;
+    let stored = StoredNotice {
+        provider: provider.to_owned(),
+        notice_id: notice.id.clone(),
+        kind: notice.kind.as_str().to_owned(),
+        payment_id: notice.payment_id.clone(),
+        state: outcome.state.as_str().to_owned(),
+        reference: outcome.reference.clone(),
+        next_action: outcome.next_action.clone().filter(settlement::is_storable),
+        captured: outcome.captured,
+        code: outcome.code.clone(),
+        amount: notice.amount.clone(),
+        tries: 0,
+        due_at: ctx.now(),
+    };
+    let mut commit = ctx.commit();
+    commit.insert_with_id(NOTICES, &notice_id(provider, notice), &stored);
+    match commit.apply() {
+        // A repeat.
+        Err(error) if matches!(error.refusal(), Some((_, Refusal::AlreadyExists))) => Ok(()),
+        other => Ok(other.map(drop)?),
+    }
+}
+
+/// Tries the notices again that were kept, and answers how many found their payment.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn take_kept(ctx: &Context<'_>) -> Result<usize> {
+    let query = Query {
+        filter: Filter::Lte("dueAt".to_owned(), ctx.now().into()),
+        sort: vec![SortKey::ascending("dueAt")],
+        limit: BATCH,
+        ..Query::default()
+    };
+    let mut taken = 0;
+    for kept in ctx.find::<StoredNotice>(NOTICES, &query)?.items {
+        let is_done = match kept.data.read() {
+            Some(notice) => take(ctx, &kept.data.provider, &notice)?,
+            None => true,
+        };
+        taken += usize::from(is_done);
+        let mut commit = ctx.commit();
+        if is_done {
+            commit.delete(NOTICES, &kept.id);
+        } else if kept.data.tries >= TRIES_MAX {
+            let fields = [("plugin.id", kept.data.provider.as_str()), ("notice.id", &kept.data.notice_id)];
+            ctx.log(Level::Warn, "A provider told of a payment that does not exist", &fields);
+            commit.delete(NOTICES, &kept.id);
+        } else {
+            let later = ctx.now_ms() + (1_000 << kept.data.tries);
+            let again =
+                StoredNotice { tries: kept.data.tries + 1, due_at: timestamp(later), ..kept.data.clone() };
+            commit.replace(NOTICES, &kept.id, &again);
+        }
+        match commit.apply() {
+            Ok(_) | Err(StoreError::Refused { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(taken)
+}
