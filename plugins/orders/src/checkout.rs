@@ -565,6 +565,7 @@ fn written_down(
         expires_at: (!is_paid).then_some(expires_at),
         due_at: None,
         operations: BTreeMap::new(),
+        references: Vec::new(),
         reservation_id: ctx.new_id("rsv")?,
         request_key: request.caller.request_key.clone(),
         notices: Vec::new(),

@@ -1,5 +1,7 @@
 //! Reading and saving the order as one document.
 
+use std::collections::BTreeSet;
+
 use plugin_sdk::{Caller, Commit, Context, Filter, Problem, Result, StoreError, Value, WriteRef, json};
 
 use crate::{
@@ -54,7 +56,7 @@ pub(crate) fn save(commit: &mut Commit<'_>, order: &mut StoredOrder) -> WriteRef
     write
 }
 
-/// Brings up to date what follows from the rest: sums, statuses, and when the order is due.
+/// Brings up to date what follows from the rest: sums, statuses, how it is found, and when the order is due.
 pub(crate) fn settle(order: &mut StoredOrder) {
     ledger::derive(&mut order.order);
     let open: Vec<String> = order
@@ -65,6 +67,9 @@ pub(crate) fn settle(order: &mut StoredOrder) {
         .filter(|it| matches!(it.state, TransactionState::Pending | TransactionState::Unknown))
         .map(|it| it.id.clone())
         .collect();
+    let known = order.order.payments.iter().flat_map(|payment| &payment.transactions);
+    let known: BTreeSet<&String> = known.filter_map(|it| it.provider_reference.as_ref()).collect();
+    order.references = known.into_iter().cloned().collect();
     order.operations.retain(|id, _| open.contains(id));
     let asked = order.operations.values().map(|operation| operation.due_at.clone()).min();
     order.due_at = [asked, order.expires_at.clone()].into_iter().flatten().min();

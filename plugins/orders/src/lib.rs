@@ -144,7 +144,7 @@ impl Plugin for Orders {
                 .field("_hidden", FieldKind::Boolean, Access::Scan)
                 .field("_dueAt", FieldKind::Timestamp, Access::Index)
                 .multi_field("payments.id", FieldKind::Text, Access::Unique)
-                .multi_field("payments.transactions.providerReference", FieldKind::Text, Access::Index)
+                .multi_field("_references", FieldKind::Text, Access::Index)
                 .multi_field("fulfillments.id", FieldKind::Text, Access::Unique)
                 .multi_field("returns.id", FieldKind::Text, Access::Unique)
                 .multi_field("items.sku", FieldKind::Text, Access::Index)

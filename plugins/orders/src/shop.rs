@@ -79,7 +79,7 @@ impl Shop {
         let mut order = stored(&id, status, items);
         order.reservation_id.clone_from(&reservation_id);
         change(&mut order);
-        ledger::derive(&mut order.order);
+        crate::document::settle(&mut order);
         let counted: Vec<ReservedItem> = items
             .iter()
             .filter(|(sku, _)| *sku != "N")
@@ -303,6 +303,7 @@ fn stored(id: &str, status: OrderStatus, items: &[(&str, u32)]) -> StoredOrder {
         expires_at: (status == OrderStatus::Pending).then(|| "2026-01-01T00:10:00.000Z".to_owned()),
         due_at: None,
         operations: BTreeMap::new(),
+        references: Vec::new(),
         reservation_id: String::new(),
         request_key: None,
         notices: Vec::new(),

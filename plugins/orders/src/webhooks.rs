@@ -97,7 +97,7 @@ fn take(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<bool> {
 fn find(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<Option<(StoredOrder, String)>> {
     let reference = &notice.outcome.reference;
     let by_id = notice.payment_id.iter().map(|id| ("payments.id", id));
-    let by_reference = Some(("payments.transactions.providerReference", reference));
+    let by_reference = Some(("_references", reference));
     // No text that is looked up holds NUL.
     let ways = by_id.chain(by_reference).filter(|(_, text)| !text.is_empty() && !text.contains('\0'));
     for (path, text) in ways {

@@ -105,6 +105,9 @@ pub struct StoredOrder {
     /// What is needed to ask or to try again, by transaction id: of those that are `pending` or `unknown`.
     #[serde(rename = "_operations", default)]
     pub operations: BTreeMap<String, PendingOperation>,
+    /// What the providers call its payments, for finding it.
+    #[serde(rename = "_references", default)]
+    pub references: Vec<String>,
     /// The reservation of its stock.
     #[serde(rename = "_reservationId")]
     pub reservation_id: String,
