@@ -66,7 +66,8 @@ fn whole(router: &mut Router) {
         .returns::<Cart>(200, "The cart that the customer has already.")
         .example(cart)
         .errors(COMMAND_ERRORS)
-        .errors(&["forbidden", "currency_mismatch"]);
+        .errors(&["forbidden", "currency_mismatch"])
+        .serialized_by_caller();
     router
         .get("/carts/{id}", "getCart", carts::read)
         .summary("Read a cart")

@@ -35,6 +35,19 @@ fn two_first_carts_of_a_customer_are_one() {
 }
 
 #[test]
+fn what_is_put_into_the_own_cart_meets_other_changes() {
+    let host = host();
+    let cart = make(&host, &customer("usr_ada"), &[]);
+    let own = id(&cart).to_owned();
+    host.before_commit(0, move |host| {
+        add(host, &customer("usr_ada"), &own, "CUP", 1).unwrap();
+    });
+    let body = json!({"items": [{"sku": "S", "quantity": 2}]});
+    let answer = send(&host, &request(&customer("usr_ada"), "createCart", &[], &body)).unwrap();
+    assert_eq!((answer.status, lines(&answer.body)), (200, vec![("CUP", 1), ("S", 2)]));
+}
+
+#[test]
 fn a_guest_has_a_token_that_nobody_guesses() {
     let host = host();
     let answer = send(&host, &request(&guest(""), "createCart", &[], &json!({}))).unwrap();
