@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "the harness is test code: a panic is how it reports")]
 
 pub mod backup;
+pub mod checkout;
 pub mod client;
+pub mod conservation;
 pub mod host;
 pub mod images;
 pub mod packages;

@@ -1,0 +1,175 @@
+//! What must be true of stock and money at any moment in which nothing is under way.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{host::TestHost, shop::documents};
+
+/// Asserts that no unit and no cent was lost or made: movements give the levels, reservations what is reserved, ledgers
+/// the totals, and coupons know who uses them.
+///
+/// # Panics
+/// What does not add up.
+#[track_caller]
+pub fn check(host: &TestHost) -> impl Future<Output = ()> + '_ {
+    let caller = std::panic::Location::caller();
+    async move {
+        let faults = faults(host).await;
+        assert!(faults.is_empty(), "{caller}: {faults:#?}");
+    }
+}
+
+/// What does not add up, a sentence each.
+pub async fn faults(host: &TestHost) -> Vec<String> {
+    let mut faults = Vec::new();
+    let orders = documents(host, "orders").await;
+    let reservations = documents(host, "reservations").await;
+    stock(host, &orders, &reservations, &mut faults).await;
+    for (id, order) in &orders {
+        money(id, order, &mut faults);
+        let state =
+            order["_reservationId"].as_str().and_then(|id| reservations.get(id)).map(|it| &it["state"]);
+        let status = order["status"].as_str().unwrap_or_default();
+        let wanted: &[&str] = match status {
+            "pending" => &["held"],
+            "cancelled" | "expired" => &["released"],
+            _ => &["committed", "consumed"],
+        };
+        if let Some(state) = state.and_then(Value::as_str).filter(|state| !wanted.contains(state)) {
+            faults.push(format!("order {id} is {status} and its reservation {state}"));
+        }
+    }
+    coupons(host, &orders, &mut faults).await;
+    faults
+}
+
+async fn stock(
+    host: &TestHost,
+    orders: &BTreeMap<String, Value>,
+    reservations: &BTreeMap<String, Value>,
+    faults: &mut Vec<String>,
+) {
+    let mut moved: BTreeMap<String, i64> = BTreeMap::new();
+    for movement in documents(host, "inventory_movements").await.values() {
+        *moved.entry(text(&movement["sku"])).or_default() += number(&movement["delta"]);
+    }
+    let mut reserved: BTreeMap<String, i64> = BTreeMap::new();
+    for (id, reservation) in reservations {
+        if !orders.contains_key(&text(&reservation["orderId"])) {
+            faults.push(format!("reservation {id} is of no order"));
+        }
+        if ["held", "committed"].contains(&reservation["state"].as_str().unwrap_or_default()) {
+            for item in reservation["items"].as_array().into_iter().flatten() {
+                *reserved.entry(text(&item["sku"])).or_default() += number(&item["quantity"]);
+            }
+        }
+    }
+    for level in documents(host, "inventory").await.values() {
+        let sku = text(&level["sku"]);
+        let [on_hand, held, safety, available] =
+            ["onHand", "reserved", "safetyStock", "available"].map(|name| number(&level[name]));
+        if on_hand != moved.get(&sku).copied().unwrap_or_default() {
+            faults.push(format!("{sku} has {on_hand} on hand, and movements of {:?}", moved.get(&sku)));
+        }
+        if held != reserved.get(&sku).copied().unwrap_or_default() {
+            faults.push(format!("{sku} has {held} reserved, and reservations of {:?}", reserved.get(&sku)));
+        }
+        if available != on_hand - held - safety || held < 0 || on_hand < 0 {
+            faults.push(format!("{sku}: {level}"));
+        }
+    }
+}
+
+fn money(id: &str, order: &Value, faults: &mut Vec<String>) {
+    let totals = &order["totals"];
+    let total = |name: &str| number(&totals[name]["amount"]);
+    let grand: i64 = ["items", "discount", "surcharge", "shipping", "tax"].map(total).iter().sum();
+    if grand != total("grand") || total("grand") < 0 {
+        faults.push(format!("order {id}: its parts come to {grand} and not to {}", total("grand")));
+    }
+    let items: i64 =
+        lines(order).map(|line| number(&line["unitPrice"]["amount"]) * number(&line["quantity"])).sum();
+    if items != total("items") {
+        faults.push(format!("order {id}: its lines come to {items} and not to {}", total("items")));
+    }
+    for line in lines(order) {
+        let adjusted: i64 = line["adjustments"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|it| ["discount", "surcharge"].contains(&it["kind"].as_str().unwrap_or_default()))
+            .map(|it| number(&it["amount"]["amount"]))
+            .sum();
+        let sum = number(&line["unitPrice"]["amount"]) * number(&line["quantity"]) + adjusted;
+        if sum != number(&line["total"]["amount"]) || sum < 0 {
+            faults.push(format!("order {id}: line {} comes to {sum}", line["id"]));
+        }
+    }
+    let (mut captured, mut refunded, mut credited) = (0, 0, 0);
+    for payment in order["payments"].as_array().into_iter().flatten() {
+        let sum = |kind: &str, state: &str| -> i64 {
+            let all = payment["transactions"].as_array().into_iter().flatten();
+            all.filter(|it| it["type"] == kind && it["state"] == state)
+                .map(|it| number(&it["amount"]["amount"]))
+                .sum()
+        };
+        let [authorized, taken, back] =
+            ["authorization", "capture", "refund"].map(|kind| sum(kind, "succeeded"));
+        let promised =
+            if payment["offline"] == true { number(&payment["amount"]["amount"]) } else { authorized };
+        if taken > promised || back > taken || authorized > number(&payment["amount"]["amount"]) {
+            faults.push(format!("order {id}: {payment}"));
+        }
+        captured += taken;
+        refunded += back;
+        credited += payment["transactions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|it| it["type"] == "refund" && it["state"] == "succeeded" && it["credit"] == true)
+            .map(|it| number(&it["amount"]["amount"]))
+            .sum::<i64>();
+    }
+    let over = ["cancelled", "expired"].contains(&order["status"].as_str().unwrap_or_default());
+    let due = if over { 0 } else { total("grand") - credited - (captured - refunded) };
+    let told = [total("paid"), total("refunded"), total("credited"), total("due")];
+    if told != [captured, refunded, credited, due] {
+        faults.push(format!(
+            "order {id}: its ledger gives {:?}, {told:?} is told",
+            [captured, refunded, credited, due]
+        ));
+    }
+}
+
+async fn coupons(host: &TestHost, orders: &BTreeMap<String, Value>, faults: &mut Vec<String>) {
+    let mut used: BTreeMap<String, i64> = BTreeMap::new();
+    for order in
+        orders.values().filter(|order| order["status"] != "cancelled" && order["status"] != "expired")
+    {
+        for code in order["coupons"].as_array().into_iter().flatten() {
+            *used.entry(text(code)).or_default() += 1;
+        }
+    }
+    for coupon in documents(host, "coupons").await.values() {
+        let uses = used.get(&text(&coupon["code"])).copied().unwrap_or_default();
+        if number(&coupon["used"]) != uses {
+            faults.push(format!(
+                "coupon {} says {} uses, and {uses} orders have it",
+                coupon["code"], coupon["used"]
+            ));
+        }
+    }
+}
+
+fn lines(order: &Value) -> impl Iterator<Item = &Value> {
+    order["items"].as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_default()
+}
