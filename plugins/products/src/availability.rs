@@ -302,7 +302,10 @@ mod tests {
             let stock = Stock::read(&ctx, ["A", "B"].into_iter()).unwrap();
             assert_eq!(stock.of("A", true, Backorder::Deny), availability);
             assert_eq!(stock.until("A").as_deref(), until);
-            assert_eq!((stock.of("B", true, Backorder::Deny), stock.until("B")), (Availability::InStock, None));
+            assert_eq!(
+                (stock.of("B", true, Backorder::Deny), stock.until("B")),
+                (Availability::InStock, None)
+            );
         };
         // Without the plugin that has them there are none.
         look(&host, Availability::Out, None);

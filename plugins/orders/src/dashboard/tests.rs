@@ -41,7 +41,10 @@ fn what_was_sold_is_counted_by_currency_day_and_sku() {
     shop.host.set_now_ms(START_MS + 48 * HOUR_MS);
 
     let all = figures(&shop, None, None).unwrap();
-    assert_eq!((&all["from"], &all["to"]), (&json!("2025-12-04T00:00:00.000Z"), &json!("2026-01-03T00:00:00.000Z")));
+    assert_eq!(
+        (&all["from"], &all["to"]),
+        (&json!("2025-12-04T00:00:00.000Z"), &json!("2026-01-03T00:00:00.000Z"))
+    );
     let by_currency = all["currencies"].as_array().unwrap();
     assert_eq!((by_currency.len(), &by_currency[0]["currency"]), (2, &json!("EUR")));
     let dollars = &by_currency[1];
@@ -64,9 +67,14 @@ fn what_was_sold_is_counted_by_currency_day_and_sku() {
         .iter()
         .map(|it| (it["status"].clone(), it["count"].clone()))
         .collect();
-    for (status, count) in
-        [("cancelled", 1), ("completed", 1), ("confirmed", 1), ("onHold", 1), ("pending", 1), ("processing", 1)]
-    {
+    for (status, count) in [
+        ("cancelled", 1),
+        ("completed", 1),
+        ("confirmed", 1),
+        ("onHold", 1),
+        ("pending", 1),
+        ("processing", 1),
+    ] {
         assert!(statuses.contains(&(json!(status), json!(count))), "{status}");
     }
     // The end is not in the period, the beginning is.
@@ -105,7 +113,7 @@ fn a_period_has_a_beginning_an_end_and_a_bound() {
         assert_eq!(problem.errors[0].pointer, pointer, "{from:?} {to:?}");
     }
     figures(&shop, Some("2024-12-31T00:00:00Z"), Some("2026-01-01T00:00:00Z")).unwrap();
-    figures(&shop, None, Some("9999-12-31T23:59:59Z")).unwrap();
+    figures(&shop, None, Some("9999-12-30T00:00:00Z")).unwrap();
     figures(&shop, None, Some("0000-01-02T00:00:00Z")).unwrap();
     refused(shop.call(&on("listOrders", "", &Value::Null, &crate::shop::powerless())), 403, "forbidden");
 }

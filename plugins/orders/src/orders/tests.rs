@@ -130,7 +130,10 @@ fn the_staff_changes_what_it_may() {
     assert_eq!((&order["notes"], &order["metadata"]), (&json!("Ring twice"), &json!({"erp": 1})));
     assert_eq!(order["shippingAddress"]["city"], "Kiel");
     let order = patch(json!({"shippingAddress": {"city": "Bonn"}, "metadata": {"crm": 2}})).unwrap().body;
-    assert_eq!((&order["shippingAddress"]["city"], &order["shippingAddress"]["name"]), (&json!("Bonn"), &json!("Ada")));
+    assert_eq!(
+        (&order["shippingAddress"]["city"], &order["shippingAddress"]["name"]),
+        (&json!("Bonn"), &json!("Ada"))
+    );
     assert_eq!(order["metadata"], json!({"erp": 1, "crm": 2}));
     // A replacement says all; what it does not say is gone, but for the status.
     let order = shop.call(&on("replaceOrder", &id, &json!({"notes": "New"}), &staff())).unwrap().body;
@@ -140,7 +143,10 @@ fn the_staff_changes_what_it_may() {
     assert!(shop.host.events().iter().all(|event| !event.data.to_string().contains("New")));
 
     for (body, pointer) in [
-        (json!({"shippingAddress": {"country": "XX", "name": "A", "line1": "1", "city": "C", "postalCode": ""}}), "/shippingAddress/country"),
+        (
+            json!({"shippingAddress": {"country": "XX", "name": "A", "line1": "1", "city": "C", "postalCode": ""}}),
+            "/shippingAddress/country",
+        ),
         (json!({"metadata": {"a.b": 1}}), "/metadata/a.b"),
         (json!({"billingAddress": {"name": "A"}}), "/billingAddress/line1"),
     ] {
@@ -165,10 +171,7 @@ fn what_the_staff_notes_is_no_ones_history() {
         entries.iter().map(|entry| (entry.data["_owners"].clone(), entry.data["data"].clone())).collect();
     assert_eq!(
         told,
-        [
-            (json!([]), json!({"changed": ["notes"]})),
-            (json!([ADA]), json!({"changed": ["metadata"]})),
-        ]
+        [(json!([]), json!({"changed": ["notes"]})), (json!([ADA]), json!({"changed": ["metadata"]})),]
     );
 }
 
