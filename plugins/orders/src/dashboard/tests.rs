@@ -113,7 +113,7 @@ fn a_period_has_a_beginning_an_end_and_a_bound() {
         assert_eq!(problem.errors[0].pointer, pointer, "{from:?} {to:?}");
     }
     figures(&shop, Some("2024-12-31T00:00:00Z"), Some("2026-01-01T00:00:00Z")).unwrap();
-    figures(&shop, None, Some("9999-12-31T23:59:59Z")).unwrap();
+    figures(&shop, None, Some("9999-12-30T00:00:00Z")).unwrap();
     figures(&shop, None, Some("0000-01-02T00:00:00Z")).unwrap();
     refused(shop.call(&on("listOrders", "", &Value::Null, &crate::shop::powerless())), 403, "forbidden");
 }

@@ -200,7 +200,8 @@ pub(crate) fn transitions(router: &mut Router) {
             "releaseOrder",
             transitions::unhold,
             "Go on with an order",
-            "An order that is on hold becomes what it was before.",
+            "An order that is on hold becomes what it was before; `confirm` or `process`, whichever names that, does the \
+             same.",
         ),
     ];
     for (path, operation_id, handler, summary, description) in of_staff {
