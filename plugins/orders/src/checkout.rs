@@ -567,6 +567,7 @@ fn written_down(
         operations: BTreeMap::new(),
         reservation_id: ctx.new_id("rsv")?,
         request_key: request.caller.request_key.clone(),
+        references: Vec::new(),
         notices: Vec::new(),
         replay: offer.replay.clone(),
         order,

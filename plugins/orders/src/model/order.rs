@@ -111,6 +111,9 @@ pub struct StoredOrder {
     /// The request that made it ([`plugin_sdk::Request::key`]).
     #[serde(rename = "_requestKey")]
     pub request_key: Option<String>,
+    /// What providers call its payments: each with the provider's name and a space before it.
+    #[serde(rename = "_references", default)]
+    pub references: Vec<String>,
     /// The ids of provider events that were taken in.
     #[serde(rename = "_notices", default)]
     pub notices: Vec<String>,
