@@ -272,6 +272,20 @@ impl TestHost {
         login["accessToken"].as_str().unwrap().to_owned()
     }
 
+    /// Makes a customer's account, logs it in and answers its client.
+    pub async fn customer(&self, email: &str) -> Client {
+        let account = NewAccount {
+            email: email.to_owned(),
+            name: "Customer".to_owned(),
+            kind: AccountKind::Customer,
+            roles: Vec::new(),
+        };
+        self.app.identity().account_create(account, SecretString::from(ADMIN_PASSWORD)).await.unwrap();
+        let body = serde_json::json!({ "email": email, "password": ADMIN_PASSWORD });
+        let login = self.anonymous().post("/auth/customer/login", &body).await.expect(200);
+        self.with_token(login["accessToken"].as_str().unwrap())
+    }
+
     /// Puts a component into the plugins directory as a careful writer does, and loads it.
     pub async fn install(&self, file: &str, bytes: &[u8]) -> Value {
         let temporary = self.plugins_dir.join(format!(".{file}.tmp"));

@@ -13,11 +13,11 @@ use plugin_sdk::Router;
 pub(crate) fn all(router: &mut Router) {
     carts::carts(router);
     coupons::coupons(router);
+    payments::checkout(router);
     orders::orders(router);
     orders::transitions(router);
+    payments::payments(router);
     fulfillments::fulfillments(router);
     fulfillments::returns(router);
-    payments::checkout(router);
-    payments::payments(router);
     dashboard::dashboard(router);
 }
