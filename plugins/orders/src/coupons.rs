@@ -1,5 +1,10 @@
 //! Coupons: which of the codes in a cart apply, and the staff's operations on them.
 
+pub(crate) mod handlers;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use plugin_sdk::{Context, Filter, Query, Result, Scalar, StoreError, natural_id};
@@ -62,10 +67,12 @@ pub(crate) fn look_up(
 /// # Errors
 /// Those of the store.
 pub(crate) fn by_code(ctx: &Context<'_>, codes: &[String]) -> Result<BTreeMap<String, Coupon>, StoreError> {
-    if codes.is_empty() {
+    // No text that is looked up holds NUL, so the store takes none in a query.
+    let codes = codes.iter().filter(|code| !code.contains('\0'));
+    let values: Vec<Scalar> = codes.map(|code| Scalar::Text(code.clone())).collect();
+    if values.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let values = codes.iter().map(|code| Scalar::Text(code.clone())).collect();
     let query = Query {
         filter: Filter::In("code".to_owned(), values),
         limit: COUPONS_MAX as u32,
@@ -77,6 +84,11 @@ pub(crate) fn by_code(ctx: &Context<'_>, codes: &[String]) -> Result<BTreeMap<St
 
 /// Most codes in a cart.
 pub(crate) const COUPONS_MAX: usize = 20;
+
+/// A code as it is stored: letter case does not matter.
+pub(crate) fn settled(code: &str) -> String {
+    code.trim().to_ascii_uppercase()
+}
 
 /// The document that counts how often somebody has used a coupon.
 pub(crate) fn use_id(coupon: &str, buyer: &str) -> String {

@@ -1,12 +1,10 @@
 //! Reading and saving the order as one document.
 
-use std::collections::BTreeSet;
-
 use plugin_sdk::{Caller, Commit, Context, Filter, Problem, Result, StoreError, Value, WriteRef, json};
 
 use crate::{
     HISTORY, ORDERS, ledger,
-    model::{Actor, HistoryEntry, StoredHistoryEntry, StoredOrder, TransactionState},
+    model::{Actor, HistoryEntry, Payment, StoredHistoryEntry, StoredOrder, TransactionState},
 };
 
 /// The order with this id, if the caller may see it.
@@ -56,7 +54,7 @@ pub(crate) fn save(commit: &mut Commit<'_>, order: &mut StoredOrder) -> WriteRef
     write
 }
 
-/// Brings up to date what follows from the rest: sums, statuses, how it is found, and when the order is due.
+/// Brings up to date what follows from the rest: sums, statuses, and when the order is due.
 pub(crate) fn settle(order: &mut StoredOrder) {
     ledger::derive(&mut order.order);
     let open: Vec<String> = order
@@ -67,12 +65,29 @@ pub(crate) fn settle(order: &mut StoredOrder) {
         .filter(|it| matches!(it.state, TransactionState::Pending | TransactionState::Unknown))
         .map(|it| it.id.clone())
         .collect();
-    let known = order.order.payments.iter().flat_map(|payment| &payment.transactions);
-    let known: BTreeSet<&String> = known.filter_map(|it| it.provider_reference.as_ref()).collect();
-    order.references = known.into_iter().cloned().collect();
     order.operations.retain(|id, _| open.contains(id));
+    order.references = references(&order.order.payments);
     let asked = order.operations.values().map(|operation| operation.due_at.clone()).min();
     order.due_at = [asked, order.expires_at.clone()].into_iter().flatten().min();
+}
+
+/// What providers call these payments, as [`reference`] writes it.
+fn references(payments: &[Payment]) -> Vec<String> {
+    let mut references = Vec::new();
+    for payment in payments {
+        for known in payment.transactions.iter().filter_map(|it| it.provider_reference.as_ref()) {
+            let text = reference(&payment.provider, known);
+            if !references.contains(&text) {
+                references.push(text);
+            }
+        }
+    }
+    references
+}
+
+/// What a provider calls a payment, and which provider: they do not know of each other.
+pub(crate) fn reference(provider: &str, reference: &str) -> String {
+    format!("{provider} {reference}")
 }
 
 /// Adds an entry to the order's history: what led to its next version.

@@ -11,6 +11,7 @@
 //! Documents of guests belong to who knows something: a cart to the holder of its token, an order also to who knows its
 //! number and its e-mail address. The host restricts customers and guests to their own.
 
+mod carts;
 mod catalogue;
 mod checkout;
 mod coupons;
@@ -23,10 +24,12 @@ pub mod model;
 mod offer;
 mod orders;
 mod payments;
+mod quotes;
 mod reconcile;
 mod returns;
 mod routes;
 mod settlement;
+mod shipping;
 pub mod stock;
 mod transitions;
 mod webhooks;

@@ -11,7 +11,8 @@ mod quote;
 
 pub use cart::{
     AddressesInput, Cart, CartInput, CartItem, CartItemInput, CartItemPatch, CartLine, CartStatus,
-    CouponEntry, MergeInput, PaymentMethodView, Problem, ShippingChoice, ShippingMethod, StoredCart,
+    CouponEntry, LINES_MAX, MergeInput, PaymentMethodView, Problem, QUANTITY_MAX, ShippingChoice,
+    ShippingMethod, StoredCart,
 };
 pub use coupon::{Coupon, CouponInput, StoredCoupon, StoredCouponUse};
 pub use dashboard::{BestSeller, CurrencyFigures, Dashboard, DayFigures, LowStock, StatusCount, Time};

@@ -1,5 +1,7 @@
 //! The operations: who may call them, what they take and answer.
 
+mod carts;
+mod coupons;
 mod dashboard;
 mod examples;
 mod fulfillments;
@@ -9,11 +11,13 @@ mod payments;
 use plugin_sdk::Router;
 
 pub(crate) fn all(router: &mut Router) {
+    carts::carts(router);
+    coupons::coupons(router);
+    payments::checkout(router);
     orders::orders(router);
     orders::transitions(router);
+    payments::payments(router);
     fulfillments::fulfillments(router);
     fulfillments::returns(router);
-    payments::checkout(router);
-    payments::payments(router);
     dashboard::dashboard(router);
 }

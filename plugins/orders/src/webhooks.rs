@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    NOTICES, ORDERS,
+    NOTICES, ORDERS, document,
     ledger::Sums,
     model::{Actor, StoredOrder, Transaction, TransactionState, TransactionType},
     settlement::{self, Source, Work},
@@ -96,29 +96,30 @@ fn take(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<bool> {
 /// The order and the payment that a notice is about.
 fn find(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<Option<(StoredOrder, String)>> {
     let reference = &notice.outcome.reference;
-    let by_id = notice.payment_id.iter().map(|id| ("payments.id", id));
-    let by_reference = Some(("_references", reference));
-    // No text that is looked up holds NUL.
-    let ways = by_id.chain(by_reference).filter(|(_, text)| !text.is_empty() && !text.contains('\0'));
-    for (path, text) in ways {
-        let query = Query { filter: Filter::eq(path, text.as_str()), limit: 10, ..Query::default() };
-        for stored in ctx.find::<StoredOrder>(ORDERS, &query)?.items {
-            let order = stored.data;
-            // References are the provider's own: those of another one mean something else.
-            let payment = order.order.payments.iter().find(|payment| {
-                let mut references = payment.transactions.iter().map(|it| it.provider_reference.as_ref());
-                let is_named = match path {
-                    "payments.id" => payment.id == *text,
-                    _ => references.any(|known| known == Some(text)),
-                };
-                payment.provider == provider && is_named
-            });
-            if let Some(payment) = payment.map(|payment| payment.id.clone()) {
-                return Ok(Some((order, payment)));
-            }
+    let named = notice.payment_id.as_ref().filter(|id| is_text(id));
+    let mut conditions: Vec<Filter> = named.iter().map(|id| Filter::eq("payments.id", id.as_str())).collect();
+    if is_text(reference) {
+        conditions.push(Filter::eq("_references", document::reference(provider, reference).as_str()));
+    }
+    for condition in conditions {
+        let Some(stored) = ctx.find_one::<StoredOrder>(ORDERS, condition)? else { continue };
+        let order = stored.data;
+        let payment = order.order.payments.iter().find(|payment| {
+            let mut references = payment.transactions.iter().map(|it| it.provider_reference.as_ref());
+            let is_meant = named == Some(&payment.id) || references.any(|known| known == Some(reference));
+            // A provider tells of its own only.
+            is_meant && payment.provider == provider
+        });
+        if let Some(payment) = payment.map(|payment| payment.id.clone()) {
+            return Ok(Some((order, payment)));
         }
     }
     Ok(None)
+}
+
+/// No text that is looked up holds NUL.
+fn is_text(text: &str) -> bool {
+    !text.is_empty() && !text.contains('\0')
 }
 
 /// The transaction that a notice is about: the open one of its kind and amount, or the last one that is not. What was

@@ -128,8 +128,8 @@ pub struct StoredCart {
     /// The customer, or who has the token ([`plugin_sdk::guest_of`]).
     #[serde(rename = "_owner")]
     pub owner: String,
-    /// Equal to the owner while active, and null afterwards; unique, so that nobody has two active carts. Only of
-    /// customers: a guest has a token for each.
+    /// Equal to the owner while active or completing, for it may become active again, and null afterwards; unique, so
+    /// that nobody has two active carts. Only of customers: a guest has a token for each.
     #[serde(rename = "_activeOf")]
     pub active_of: Option<String>,
     /// By variant id.
@@ -179,9 +179,10 @@ pub struct CartItemInput {
     pub quantity: u32,
 }
 
-/// A change of a line.
+/// What can be changed of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CartItemQuantity")]
 pub struct CartItemPatch {
     /// In the place of what there was; 0 takes the line out.
     #[schemars(range(min = 0, max = QUANTITY_MAX))]

@@ -105,15 +105,15 @@ pub struct StoredOrder {
     /// What is needed to ask or to try again, by transaction id: of those that are `pending` or `unknown`.
     #[serde(rename = "_operations", default)]
     pub operations: BTreeMap<String, PendingOperation>,
-    /// What the providers call its payments, for finding it.
-    #[serde(rename = "_references", default)]
-    pub references: Vec<String>,
     /// The reservation of its stock.
     #[serde(rename = "_reservationId")]
     pub reservation_id: String,
     /// The request that made it ([`plugin_sdk::Request::key`]).
     #[serde(rename = "_requestKey")]
     pub request_key: Option<String>,
+    /// What providers call its payments: each with the provider's name and a space before it.
+    #[serde(rename = "_references", default)]
+    pub references: Vec<String>,
     /// The ids of provider events that were taken in.
     #[serde(rename = "_notices", default)]
     pub notices: Vec<String>,
