@@ -1,7 +1,5 @@
 //! Reading and saving the order as one document.
 
-use std::collections::BTreeSet;
-
 use plugin_sdk::{Caller, Commit, Context, Filter, Problem, Result, StoreError, Value, WriteRef, json};
 
 use crate::{
@@ -56,7 +54,7 @@ pub(crate) fn save(commit: &mut Commit<'_>, order: &mut StoredOrder) -> WriteRef
     write
 }
 
-/// Brings up to date what follows from the rest: sums, statuses, how it is found, and when the order is due.
+/// Brings up to date what follows from the rest: sums, statuses, and when the order is due.
 pub(crate) fn settle(order: &mut StoredOrder) {
     ledger::derive(&mut order.order);
     let open: Vec<String> = order
