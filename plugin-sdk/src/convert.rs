@@ -389,6 +389,7 @@ pub(crate) fn request(request: handler::Request) -> (Vec<u8>, Request) {
             permissions: request.caller.permissions,
             groups: attrs.iter().filter(|(name, _)| name == "group").map(|(_, it)| it.clone()).collect(),
             guest: attr("guest"),
+            new_guest: attr("new-guest"),
             request_key: attr("request-key"),
         },
         if_match: request.if_match,

@@ -22,6 +22,9 @@ pub struct Caller {
     /// Who a guest is by what they know ([`guest_of`](crate::guest_of)): the token in `X-Cart-Token`, or the parameters
     /// of a route that says [`guest_by`](crate::router::Route::guest_by). A customer may have it besides.
     pub guest: Option<String>,
+    /// A new token for somebody without an account, in operations that
+    /// [make guests](crate::router::Route::makes_guests): what [`guest_of`](crate::guest_of) it owns may be made.
+    pub new_guest: Option<String>,
     /// The same for every attempt of the same request, where it came with an `Idempotency-Key`: for naming what it
     /// makes, so that an attempt that takes over from a crashed one finds it.
     pub request_key: Option<String>,

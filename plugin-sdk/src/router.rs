@@ -366,6 +366,12 @@ impl Route<'_> {
         })
     }
 
+    /// A caller without an account gets a token that nobody has yet, as
+    /// [`new_guest`](crate::Caller::new_guest), for something that is to be theirs.
+    pub fn makes_guests(self) -> Self {
+        self.with(|route, _| route.attrs.push(("makes-guests", "true".to_owned())))
+    }
+
     /// Who knows the values of these parameters, letter case aside, is let at the documents that
     /// [`guest_of`](crate::guest_of) them owns: an order's number and the address it was made with.
     pub fn guest_by(self, params: &[&str]) -> Self {

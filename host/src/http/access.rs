@@ -87,6 +87,7 @@ pub(super) fn caller_of(principal: &Principal) -> Caller {
         permissions: principal.permissions.clone(),
         groups: principal.user.as_ref().map(|user| user.groups.clone()).unwrap_or_default(),
         guest: None,
+        new_guest: None,
     }
 }
 
@@ -106,6 +107,20 @@ pub(super) fn guest(route: &Route, request: &HandlerRequest, headers: &HeaderMap
     let token = headers.get(CART_TOKEN)?.to_str().ok()?;
     // Shorter ones were never given out, and could be tried.
     (CART_TOKEN_CHARS..=255).contains(&token.len()).then(|| guest_of(&[token]))
+}
+
+/// A token for what is made for somebody without an account. Small letters and digits, because letter case is no
+/// knowledge.
+///
+/// # Errors
+/// `unavailable`, without random numbers.
+pub(super) fn new_guest(route: &Route, caller: &Caller) -> Result<Option<String>, ApiError> {
+    if !route.makes_guests || caller.kind != CallerKind::Anonymous {
+        return Ok(None);
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|_| ApiError::unavailable())?;
+    Ok(Some(blake3::Hash::from(bytes).to_hex().to_string()))
 }
 
 /// The token of a guest's cart.

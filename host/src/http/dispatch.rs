@@ -83,6 +83,7 @@ pub(crate) async fn dispatch(app: &App, call: ApiCall) -> Result<Response, ApiEr
         password_hash: None,
     };
     request.caller.guest = access::guest(&entry.route, &request, &call.headers);
+    request.caller.new_guest = access::new_guest(&entry.route, &request.caller)?;
     let full_path = match &call.query {
         Some(query) => format!("{}?{query}", call.path),
         None => call.path.clone(),

@@ -52,10 +52,10 @@ pub(super) fn respond(
         paging_headers(&mut headers, app, full_path, list, page);
     }
     if reads {
-        let cache =
-            if anonymous && entry.route.access.public { "public, no-cache" } else { "private, no-cache" };
+        let cache = if anonymous && entry.route.cacheable { "public, no-cache" } else { "private, no-cache" };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-        headers.insert(header::VARY, HeaderValue::from_static("authorization"));
+        let vary = if entry.route.cacheable { "authorization" } else { "authorization, x-cart-token" };
+        headers.insert(header::VARY, HeaderValue::from_static(vary));
     }
     if replayed {
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));

@@ -65,6 +65,8 @@ pub struct Route {
     pub calls_providers: bool,
     /// The parameters by which a guest is known.
     pub guest_by: Vec<String>,
+    /// Callers without an account get a token of their own.
+    pub makes_guests: bool,
 }
 
 /// An operation that the host starts by itself.
@@ -361,6 +363,7 @@ fn route(guest: guest::Route) -> Checked<Route> {
     let mut takes_password = false;
     let mut calls_providers = false;
     let mut guest_by = Vec::new();
+    let mut makes_guests = false;
     for (name, value) in guest.attrs {
         match (name.as_str(), value.as_str()) {
             ("cacheable", "true") => cacheable = true,
@@ -374,6 +377,7 @@ fn route(guest: guest::Route) -> Checked<Route> {
             }
             ("password", "true") if guest.request.is_some() => takes_password = true,
             ("calls-providers", "true") => calls_providers = true,
+            ("makes-guests", "true") => makes_guests = true,
             ("guest-by", names) => {
                 guest_by = names.split(' ').map(str::to_owned).collect();
                 if let Some(name) = guest_by.iter().find(|&name| !params.iter().any(|it| it.name == *name)) {
@@ -436,6 +440,7 @@ fn route(guest: guest::Route) -> Checked<Route> {
         takes_password,
         calls_providers,
         guest_by,
+        makes_guests,
     })
 }
 

@@ -39,6 +39,8 @@ pub struct Caller {
     pub groups: Vec<String>,
     /// Who somebody without an account is by what they know, and what a customer owns who knows it besides.
     pub guest: Option<String>,
+    /// A token that nobody has yet, for what the call makes for somebody without an account.
+    pub new_guest: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,7 @@ impl Caller {
             permissions: Vec::new(),
             groups: Vec::new(),
             guest: None,
+            new_guest: None,
         }
     }
 
@@ -82,6 +85,7 @@ impl Caller {
             permissions: vec!["*".to_owned()],
             groups: Vec::new(),
             guest: None,
+            new_guest: None,
         }
     }
 }

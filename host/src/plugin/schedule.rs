@@ -139,5 +139,6 @@ fn route(operation_id: &str) -> Route {
         takes_password: false,
         calls_providers: true,
         guest_by: Vec::new(),
+        makes_guests: false,
     }
 }

@@ -13,8 +13,6 @@ mod view;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::fmt::Write as _;
-
 use plugin_sdk::{
     Caller, Context, FieldError, Filter, Problem, Reply, Request, Result, StoreError, guest_of,
     money::is_currency, time::timestamp,
@@ -89,7 +87,10 @@ fn make(
 ) -> Result<Option<Reply>> {
     let token = match customer(&request.caller) {
         Some(_) => None,
-        None => Some(new_token()?),
+        None => {
+            let token = request.caller.new_guest.clone();
+            Some(token.ok_or_else(|| Problem::new(403, "forbidden").detail("Staff have no carts."))?)
+        }
     };
     let currency = input.currency.clone().unwrap_or_else(|| ctx.config::<Config>().default_currency);
     let mut cart = empty(ctx, &request.caller, token.as_deref(), currency)?;
@@ -203,19 +204,6 @@ fn empty(ctx: &Context<'_>, caller: &Caller, token: Option<&str>, currency: Stri
 
 fn expiry_from_now(ctx: &Context<'_>) -> String {
     timestamp(ctx.now_ms() + ctx.config::<Config>().cart_days * 24 * 60 * 60 * 1000)
-}
-
-/// Nobody guesses 256 bits. Small letters and digits, because letter case is lost on the way to the owner.
-fn new_token() -> Result<String> {
-    let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        Problem::new(502, "plugin_failed").detail(format!("There are no random numbers: {error}"))
-    })?;
-    Ok(bytes.iter().fold(String::with_capacity(64), |mut token, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(token, "{byte:02x}");
-        token
-    }))
 }
 
 /// Answers a cart as it is.

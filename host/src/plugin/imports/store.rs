@@ -6,7 +6,7 @@ mod filter;
 use serde_json::{Map, Value};
 use store_model::{
     Aggregate, Direction, Document, Facet, FacetCount, Facets, FieldOperation, GroupKey, Measure, Operation,
-    Query, Scalar, Scope, SortKey, Write, is_hidden,
+    Query, Scalar, Scope, SortKey, Write, guest_of, is_hidden,
 };
 
 use self::{
@@ -305,8 +305,13 @@ impl Granted {
             _ => self.store.collection(collection)?.owner.clone()?,
         };
         let own = self.created.as_ref().or(self.caller.subject.as_ref());
-        let mut owners: Vec<Scalar> =
-            own.into_iter().chain(&self.caller.guest).map(|owner| Scalar::Text(owner.clone())).collect();
+        let new_guest = self.caller.new_guest.as_ref().map(|token| guest_of(&[token]));
+        let mut owners: Vec<Scalar> = own
+            .into_iter()
+            .chain(&self.caller.guest)
+            .chain(&new_guest)
+            .map(|owner| Scalar::Text(owner.clone()))
+            .collect();
         if owners.is_empty() {
             // Nobody's documents are owned by null: an anonymous caller owns nothing.
             owners.push(Scalar::Text(String::new()));

@@ -67,6 +67,7 @@ fn whole(router: &mut Router) {
         .example(cart)
         .errors(COMMAND_ERRORS)
         .errors(&["forbidden", "currency_mismatch"])
+        .makes_guests()
         .serialized_by_caller();
     router
         .get("/carts/{id}", "getCart", carts::read)
