@@ -1,3 +1,10 @@
 //! Carts, orders and money, from outside.
 
+mod linear;
 mod purchase;
+mod refused;
+mod retries;
+mod stock;
+mod swaps;
+mod unanswered;
+mod webhooks;
