@@ -69,6 +69,7 @@ fn look_after(ctx: &Context<'_>, order: StoredOrder) -> Result<()> {
             if is_over && order.order.status == OrderStatus::Pending {
                 settlement::give_up_order(work, order, OrderStatus::Expired, "not_paid")?;
             }
+            settlement::abandon(ctx, order);
             Ok(true)
         },
         |commit, _, _| commit.apply().map(drop),
