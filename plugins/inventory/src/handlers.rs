@@ -8,14 +8,16 @@ use plugin_sdk::{
 use crate::{
     LEVEL_PREFIX, LEVELS, MOVEMENTS, PRODUCTS,
     model::{Adjustment, Level, LevelInput},
-    rules,
+    reservations, rules,
 };
 
 /// Most times that one adjustment looks and commits again after somebody else was faster.
 const TRIES_MAX: u32 = 16;
 
 pub(crate) fn list(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
-    as_stored(&ctx.find_raw(LEVELS, &request.list().and(Filter::all()))?)
+    let found = ctx.find::<Level>(LEVELS, &request.list().and(Filter::all()))?;
+    let expired = reservations::expired(ctx, found.items.iter().map(|level| &level.data))?;
+    Ok(Reply::page(found, |level| expired.freed(level.data)))
 }
 
 pub(crate) fn movements(ctx: &Context<'_>, mut request: Request) -> Result<Reply> {
@@ -27,8 +29,10 @@ pub(crate) fn movements(ctx: &Context<'_>, mut request: Request) -> Result<Reply
 }
 
 pub(crate) fn read(ctx: &Context<'_>, request: Request) -> Result<Reply> {
-    let document = stored(ctx, request.param("sku"))?.ok_or_else(Problem::not_found)?;
-    Ok(Reply::raw_resource(document.json, document.version))
+    let id = natural_id(LEVEL_PREFIX, request.param("sku"));
+    let level = ctx.get::<Level>(LEVELS, &id)?.ok_or_else(Problem::not_found)?;
+    let expired = reservations::expired(ctx, std::iter::once(&level.data))?;
+    Ok(Reply::resource(&expired.freed(level.data), level.version))
 }
 
 pub(crate) fn patch(ctx: &Context<'_>, request: Request) -> Result<Reply> {

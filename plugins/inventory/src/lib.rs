@@ -7,10 +7,12 @@
 //!
 //! SKUs belong to the plugin `products`. The first movement of a SKU locks the product that has it; from then on the
 //! products plugin sees the level and keeps the SKU. Reservations are not here: they come with the orders that hold
-//! them.
+//! them. What is read shows those whose time is over as free already, whether or not somebody has let them go
+//! ([`reservations`]).
 
 mod handlers;
 pub mod model;
+mod reservations;
 pub mod rules;
 
 #[cfg(test)]
@@ -24,6 +26,8 @@ use plugin_sdk::{
 pub(crate) const LEVELS: &str = "inventory";
 pub(crate) const MOVEMENTS: &str = "inventory_movements";
 pub(crate) const PRODUCTS: &str = "products";
+/// Of the plugin `orders`, where there is one.
+pub(crate) const RESERVATIONS: &str = "reservations";
 
 /// The prefix of a level's id.
 pub(crate) const LEVEL_PREFIX: &str = "inv";
@@ -64,7 +68,8 @@ impl Plugin for Inventory {
             .summary("List inventory levels")
             .description(
                 "A SKU has a level from its first adjustment on. `filter[available][lte]=5&sort=available` gives what \
-                 runs low, `filter[available][lte]=0` what cannot be sold.",
+                 runs low, `filter[available][lte]=0` what cannot be sold. What an order reserved that was not confirmed \
+                 in time is shown as available at once; filters and sorts notice when it is given back, moments later.",
             )
             .permission("inventory:read")
             .list(LEVELS, FILTERS, SORTS, false)
@@ -159,8 +164,11 @@ impl Plugin for Inventory {
     }
 
     fn capabilities() -> Vec<Capability> {
-        // To see that a SKU exists, and to lock its product in the commit that makes the level.
-        vec![Capability::store_read(PRODUCTS)]
+        vec![
+            // To see that a SKU exists, and to lock its product in the commit that makes the level.
+            Capability::store_read(PRODUCTS),
+            Capability::store_read(RESERVATIONS).optional(),
+        ]
     }
 }
 

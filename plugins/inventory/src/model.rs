@@ -22,7 +22,7 @@ pub struct Level {
     /// Pieces in the warehouse.
     #[schemars(extend("readOnly" = true))]
     pub on_hand: i64,
-    /// Of these, pieces that orders hold.
+    /// Of these, pieces that orders hold. Where one is not confirmed in time, what it held counts no longer.
     #[schemars(extend("readOnly" = true))]
     pub reserved: i64,
     /// Pieces that are on their way. They are not sold yet.

@@ -8,7 +8,7 @@ use plugin_sdk::{
 use proptest::prelude::*;
 
 use crate::{
-    Inventory, LEVELS, PRODUCTS,
+    Inventory, LEVELS, PRODUCTS, RESERVATIONS,
     model::{Level, QUANTITY_MAX},
     rules,
 };
@@ -205,6 +205,47 @@ fn a_client_may_name_the_version_it_knows() {
         adjust(host, "A", 1).unwrap();
     });
     refused(named(2, 5), 412, "version_conflict");
+}
+
+#[test]
+fn what_was_reserved_too_long_is_shown_as_available() {
+    let host = host();
+    for sku in ["A", "B"] {
+        adjust(&host, sku, 10).unwrap();
+        reserve(&host, sku, 6);
+    }
+    let read = |sku: &str| {
+        let params = vec![("sku".to_owned(), sku.to_owned())];
+        let asked = Request { params, ..request("getInventoryLevel", &Value::Null) };
+        let level = host.answered::<Inventory>(asked).unwrap().body;
+        let listed = host.answered::<Inventory>(request("listInventory", &Value::Null)).unwrap().body;
+        assert_eq!(response_faults::<Inventory>("listInventory", 200, &listed), Vec::<String>::new());
+        assert!(listed.as_array().unwrap().contains(&level));
+        numbers(&level)
+    };
+    // Without the plugin that has the reservations, all counts.
+    assert_eq!(read("A"), [10, 6, 0, 0, 4]);
+    host.declare(vec![
+        Collection::new(RESERVATIONS, "rsv")
+            .field("state", FieldKind::Text, Access::Scan)
+            .field("expiresAt", FieldKind::Timestamp, Access::Scan)
+            .multi_field("items.sku", FieldKind::Text, Access::Index),
+    ]);
+    for (id, state, end, quantity) in [
+        ("rsv_1", "held", Some("2026-01-01T00:10:00.000Z"), 1),
+        ("rsv_2", "held", Some("2026-01-01T00:20:00.000Z"), 2),
+        ("rsv_3", "committed", None, 3),
+        ("rsv_4", "released", Some("2026-01-01T00:10:00.000Z"), 9),
+    ] {
+        let items = json!([{"sku": "A", "quantity": quantity}]);
+        host.put(RESERVATIONS, id, &json!({"state": state, "expiresAt": end, "items": items}));
+    }
+    let start = 1_767_225_600_000;
+    for (minutes, reserved) in [(0, 6), (9, 6), (10, 5), (19, 5), (20, 3), (60, 3)] {
+        host.set_now_ms(start + minutes * 60_000);
+        assert_eq!(read("A"), [10, reserved, 0, 0, 10 - reserved], "after {minutes} minutes");
+        assert_eq!(read("B"), [10, 6, 0, 0, 4]);
+    }
 }
 
 proptest! {

@@ -1,5 +1,8 @@
 //! The shop's figures, counted by the store.
 
+#[cfg(test)]
+mod tests;
+
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use plugin_sdk::{

@@ -3,6 +3,9 @@
 //! What a parcel takes from stock is what the order's reservation holds of it, so nothing is counted for SKUs that
 //! nobody counts. What comes back by a cancelled parcel is reserved again, so that it can be sent again.
 
+#[cfg(test)]
+mod tests;
+
 use plugin_sdk::{
     Context, FieldError, Problem, Refusal, Reply, Request, Result, StoreError, Stored, WriteRef, json,
 };

@@ -1,5 +1,8 @@
 //! What follows from an order's transactions and quantities: sums, statuses, and which transitions there are. Pure.
 
+#[cfg(test)]
+mod tests;
+
 use plugin_sdk::{Money, Problem, json};
 
 use crate::model::{

@@ -37,7 +37,7 @@ mod webhooks;
 #[cfg(test)]
 mod payment_tests;
 #[cfg(test)]
-mod tests;
+mod shop;
 
 use plugin_sdk::{
     Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, export_plugin, json,

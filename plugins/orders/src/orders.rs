@@ -1,5 +1,8 @@
 //! Orders as they are listed, read, changed by the staff, and put away.
 
+#[cfg(test)]
+mod tests;
+
 use plugin_sdk::{
     Caller, Context, FieldError, Filter, Problem, Reply, Request, Result, SortKey, Value, json, keys,
     patch::merged,

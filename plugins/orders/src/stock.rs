@@ -287,3 +287,189 @@ pub fn consume(reservation: &mut StoredReservation, sent: &[ReservedItem]) {
 fn increment(path: &str, by: i64) -> FieldOperation {
     FieldOperation::Increment { path: path.to_owned(), by }
 }
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::{FieldOperation, Value};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        model::OrderStatus,
+        shop::{START_MS, Shop},
+    };
+
+    fn item(sku: &str, quantity: i64) -> ReservedItem {
+        ReservedItem { sku: sku.to_owned(), quantity }
+    }
+
+    fn reservation(items: Vec<ReservedItem>) -> StoredReservation {
+        StoredReservation {
+            order_id: "ord_1".to_owned(),
+            state: ReservationState::Committed,
+            items,
+            expires_at: None,
+        }
+    }
+
+    fn demand(wanted: &[(&str, i64, bool)]) -> Demand {
+        let one = |(sku, quantity, backorder): &(&str, i64, bool)| {
+            ((*sku).to_owned(), Wanted { quantity: *quantity, backorder: *backorder })
+        };
+        wanted.iter().map(one).collect()
+    }
+
+    fn taken(shop: &Shop, wanted: &Demand) -> Result<(), StoreError> {
+        let ctx = shop.ctx();
+        let mut commit = ctx.commit();
+        take(&mut commit, wanted);
+        let items = wanted.iter().map(|(sku, wanted)| item(sku, wanted.quantity)).collect();
+        commit.insert(RESERVATIONS, &reservation(items));
+        commit.apply().map(drop)
+    }
+
+    #[test]
+    fn stock_is_taken_whole_or_not_at_all() {
+        let shop = Shop::new();
+        taken(&shop, &demand(&[("A", 10, false), ("B", 4, false)])).unwrap();
+        assert_eq!([shop.level("A"), shop.level("B")], [[10, 10, 0], [10, 4, 6]]);
+        let wanted = demand(&[("A", 1, false), ("B", 6, false), ("C", 1, false)]);
+        assert!(taken(&shop, &wanted).is_err());
+        assert_eq!([shop.level("A"), shop.level("B")], [[10, 10, 0], [10, 4, 6]]);
+        let problem = shortage(&shop.ctx(), &wanted).unwrap().unwrap();
+        assert_eq!((problem.status, problem.code.as_str()), (409, "insufficient_stock"));
+        let short = json!([
+            {"sku": "A", "requested": 1, "available": 0},
+            {"sku": "C", "requested": 1, "available": 0},
+        ]);
+        assert_eq!(problem.extras["items"], short);
+        // What may be owed is taken below nothing.
+        let wanted = demand(&[("A", 3, true), ("B", 6, false)]);
+        taken(&shop, &wanted).unwrap();
+        assert_eq!([shop.level("A"), shop.level("B")], [[10, 13, -3], [10, 10, 0]]);
+        assert!(shortage(&shop.ctx(), &demand(&[("A", 9, true)])).unwrap().is_none());
+        assert_eq!(
+            shortage(&shop.ctx(), &demand(&[("A", 1, false)])).unwrap().unwrap().extras["items"][0]["available"],
+            0
+        );
+        shop.check();
+    }
+
+    #[test]
+    fn stock_is_taken_in_the_order_of_the_skus() {
+        let shop = Shop::new();
+        let ctx = shop.ctx();
+        let writes = take(&mut ctx.commit(), &demand(&[("B", 1, false), ("C", 1, true), ("A", 1, false)]));
+        let skus: Vec<&str> = writes.iter().map(|(_, sku)| sku.as_str()).collect();
+        assert_eq!(skus, ["A", "B", "C"]);
+    }
+
+    #[test]
+    fn reservations_expire_at_their_end() {
+        let shop = Shop::new();
+        let id = shop.order(OrderStatus::Pending, &[("A", 2)]);
+        shop.order(OrderStatus::Confirmed, &[("A", 3)]);
+        let found = |shop: &Shop, sku: &str| expired_of(&shop.ctx(), [sku].into_iter()).unwrap();
+        shop.host.set_now_ms(START_MS + 600_000 - 1);
+        assert_eq!(found(&shop, "A"), []);
+        shop.host.set_now_ms(START_MS + 600_000);
+        assert_eq!(found(&shop, "A")[0].data.order_id, id);
+        assert_eq!(found(&shop, "B"), []);
+        let free = expired_pieces(&shop.ctx(), ["A", "B"].into_iter()).unwrap();
+        assert_eq!(free.into_iter().collect::<Vec<_>>(), [("A".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn what_is_not_on_hand_cannot_go() {
+        let shop = Shop::new();
+        taken(&shop, &demand(&[("A", 12, true)])).unwrap();
+        let ctx = shop.ctx();
+        let mut commit = ctx.commit();
+        let writes = ship(&mut commit, &[item("A", 5), item("A", 6), item("B", 0)], "N-1");
+        assert_eq!(
+            writes.iter().map(|(_, sku, quantity)| (sku.as_str(), *quantity)).collect::<Vec<_>>(),
+            [("A", 11)]
+        );
+        assert!(commit.apply().is_err());
+        shop.check();
+    }
+
+    #[test]
+    fn a_part_is_no_more_than_the_whole() {
+        let mut held = BTreeMap::from([("A".to_owned(), 3), ("B".to_owned(), 0)]);
+        let wanted = [item("A", 2), item("A", 2), item("B", 1), item("N", 1)];
+        assert_eq!(part_of(&mut held, &wanted), [item("A", 3)]);
+        assert_eq!(held["A"], 0);
+    }
+
+    proptest! {
+        /// What is taken off and put back adds up, and what holds nothing is done.
+        #[test]
+        fn a_reservation_is_consumed_piece_by_piece(
+            items in prop::collection::vec(("[AB]", 1..5_i64), 1..5),
+            sent in prop::collection::vec(("[ABC]", 1..5_i64), 0..5),
+        ) {
+            let items: Vec<_> = items.iter().map(|(sku, quantity)| item(sku, *quantity)).collect();
+            let mut reservation = reservation(items);
+            let before = held(&reservation);
+            let wanted: Vec<_> = sent.iter().map(|(sku, quantity)| item(sku, *quantity)).collect();
+            let part = part_of(&mut before.clone(), &wanted);
+            consume(&mut reservation, &part);
+            let after = held(&reservation);
+            for (sku, quantity) in &before {
+                let gone: i64 = part.iter().filter(|it| it.sku == *sku).map(|it| it.quantity).sum();
+                prop_assert_eq!(after.get(sku).copied().unwrap_or_default() + gone, *quantity);
+            }
+            prop_assert!(reservation.items.iter().all(|it| it.quantity > 0));
+            let is_empty = reservation.items.is_empty();
+            prop_assert_eq!(reservation.state == ReservationState::Consumed, is_empty);
+            hold_again(&mut reservation, &part);
+            prop_assert_eq!(held(&reservation), before);
+            prop_assert_eq!(reservation.state, ReservationState::Committed);
+        }
+
+        /// Sending, taking back and restocking leave what the movements say, and know what is away.
+        #[test]
+        fn what_is_away_is_what_was_sent_and_did_not_come_back(
+            steps in prop::collection::vec((0..3_u8, "[AB]", 1..4_i64), 0..12),
+        ) {
+            let shop = Shop::new();
+            let ctx = shop.ctx();
+            let mut expected = BTreeMap::<String, i64>::new();
+            for (step, sku, quantity) in steps {
+                let gone = expected.get(&sku).copied().unwrap_or_default();
+                let mut commit = ctx.commit();
+                let pieces = [item(&sku, quantity)];
+                match step {
+                    0 => {
+                        // Held by nobody's reservation, so it is taken and sent at once.
+                        let operations: Vec<FieldOperation> =
+                            vec![increment("reserved", quantity), increment("available", -quantity)];
+                        commit.update(INVENTORY, &level_id(&sku), operations);
+                        ship(&mut commit, &pieces, "N-1");
+                        if commit.apply().is_ok() {
+                            *expected.entry(sku).or_default() += quantity;
+                        }
+                    }
+                    1 if gone >= quantity => {
+                        restock(&mut commit, &pieces, "N-1");
+                        commit.apply().unwrap();
+                        *expected.entry(sku).or_default() -= quantity;
+                    }
+                    2 if gone >= quantity => {
+                        unship(&mut commit, &pieces, "N-1");
+                        give_back(&mut commit, &pieces);
+                        commit.apply().unwrap();
+                        *expected.entry(sku).or_default() -= quantity;
+                    }
+                    _ => {}
+                }
+                shop.check();
+            }
+            expected.retain(|_, quantity| *quantity > 0);
+            prop_assert_eq!(away(&ctx, "N-1").unwrap(), expected);
+            prop_assert!(away(&ctx, "N-2").unwrap().is_empty());
+            prop_assert!(shop.ctx().find_one::<Value>(MOVEMENTS, Filter::eq("delta", 0)).unwrap().is_none());
+        }
+    }
+}

@@ -3,6 +3,9 @@
 //! [`advance`] is the one place where an order's status is changed by somebody's will; `PUT` and `PATCH` go through it
 //! too. Expiring is the reconciler's.
 
+#[cfg(test)]
+mod tests;
+
 use plugin_sdk::{
     Caller, Commit, Context, FieldOperation, Problem, Reply, Request, Result, Value, WriteRef, json,
 };

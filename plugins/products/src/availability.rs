@@ -2,10 +2,15 @@
 //!
 //! The level of a SKU is the document `natural_id("inv", sku)` of its collection, so all levels of a page are one read.
 //! Where that plugin is absent, or its collection is not granted, nobody counts: everything is in stock.
+//!
+//! What orders have reserved whose time is over counts as free from that instant on, though it is given back later. The
+//! plugin `orders` has the reservations, where there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use plugin_sdk::{Commit, Context, FieldError, Problem, StoreError, json, natural_id};
+use plugin_sdk::{
+    Commit, Context, FieldError, Filter, Problem, Query, SortKey, StoreError, json, natural_id,
+};
 use serde::Deserialize;
 
 use crate::{
@@ -15,21 +20,42 @@ use crate::{
 
 const COLLECTION: &str = "inventory";
 const PREFIX: &str = "inv";
+pub(crate) const RESERVATIONS: &str = "reservations";
 
 /// Most ids in one read of the store.
 const CHUNK: usize = 1_000;
+/// Most reservations that are looked at. Few wait to be confirmed at a time; what is beyond counts as reserved.
+const RESERVATIONS_MAX: u32 = 200;
 
 /// What is available of some SKUs.
 pub(crate) struct Stock {
     /// By SKU; `None` where nobody counts.
     available: Option<BTreeMap<String, i64>>,
     low: i64,
+    /// By SKU, the next moment from which pieces count as free that are reserved now, where that can show.
+    turns: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
 struct Counted {
     sku: String,
     available: i64,
+    #[serde(default)]
+    reserved: i64,
+}
+
+/// What an order holds until it is confirmed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reservation {
+    items: Vec<Reserved>,
+    expires_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Reserved {
+    sku: String,
+    quantity: i64,
 }
 
 impl Stock {
@@ -38,9 +64,35 @@ impl Stock {
         ctx: &Context<'_>,
         skus: impl Iterator<Item = &'s str>,
     ) -> Result<Self, StoreError> {
-        let levels = levels(ctx, skus)?;
-        let available = levels.map(|levels| levels.into_iter().map(|it| (it.sku, it.available)).collect());
-        Ok(Self { available, low: ctx.config::<Config>().low_stock })
+        let low = ctx.config::<Config>().low_stock;
+        let Some(levels) = levels(ctx, skus)? else {
+            return Ok(Self { available: None, low, turns: BTreeMap::new() });
+        };
+        // More than enough stays so, whatever is given back.
+        let doubtful = levels.iter().filter(|it| it.reserved > 0 && it.available <= low);
+        let doubtful: BTreeSet<&str> = doubtful.map(|it| it.sku.as_str()).collect();
+        let reservations = reservations(ctx, &doubtful)?;
+        let mut available: BTreeMap<String, i64> =
+            levels.iter().map(|it| (it.sku.clone(), it.available)).collect();
+        let mut turns = BTreeMap::<String, String>::new();
+        let now = ctx.now();
+        for Reservation { items, expires_at } in reservations {
+            let Some(end) = expires_at else { continue };
+            for item in items.into_iter().filter(|item| doubtful.contains(item.sku.as_str())) {
+                if end <= now {
+                    *available.entry(item.sku).or_default() += item.quantity;
+                } else {
+                    // They come in the order of their ends.
+                    turns.entry(item.sku).or_insert_with(|| end.clone());
+                }
+            }
+        }
+        Ok(Self { available: Some(available), low, turns })
+    }
+
+    /// The next moment from which more of a SKU may be available, if nothing is written until then.
+    pub(crate) fn until(&self, sku: &str) -> Option<String> {
+        self.turns.get(sku).cloned()
     }
 
     /// Reads what is available of the variants of a product that is being written.
@@ -79,6 +131,29 @@ fn levels<'s>(
         }
     }
     Ok(Some(levels))
+}
+
+/// What orders that are not confirmed hold of these SKUs, those first whose time ends first. Nothing where there are no
+/// orders, or they are not granted.
+fn reservations(ctx: &Context<'_>, skus: &BTreeSet<&str>) -> Result<Vec<Reservation>, StoreError> {
+    let mut found = Vec::new();
+    let skus: Vec<&str> = skus.iter().copied().collect();
+    for skus in skus.chunks(CHUNK) {
+        let skus = skus.iter().map(|&sku| sku.into()).collect();
+        let query = Query {
+            filter: Filter::And(vec![Filter::eq("state", "held"), Filter::In("items.sku".to_owned(), skus)]),
+            sort: vec![SortKey::ascending("expiresAt")],
+            limit: RESERVATIONS_MAX,
+            fields: vec!["items".to_owned(), "expiresAt".to_owned()],
+            ..Query::default()
+        };
+        match ctx.find::<Reservation>(RESERVATIONS, &query) {
+            Ok(page) => found.extend(page.items.into_iter().map(|it| it.data)),
+            Err(StoreError::Denied(_) | StoreError::Invalid { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// The SKUs that a write takes from its product. Their names must be free of stock, also at the moment of the commit.
@@ -213,6 +288,52 @@ mod tests {
         let never = Context::new(&host, br#"{"lowStock": 0}"#);
         let stock = Stock::read(&never, ["few"].into_iter()).unwrap();
         assert_eq!(stock.of("few", true, Backorder::Deny), Availability::InStock);
+    }
+
+    #[test]
+    fn what_was_reserved_too_long_is_available() {
+        let (host, _) = host();
+        let level = json!({"sku": "A", "onHand": 9, "reserved": 9, "available": 0});
+        host.put(COLLECTION, &natural_id(PREFIX, "A"), &level);
+        let level = json!({"sku": "B", "onHand": 9, "reserved": 1, "available": 8});
+        host.put(COLLECTION, &natural_id(PREFIX, "B"), &level);
+        let look = |host: &MockHost, availability, until: Option<&str>| {
+            let ctx = Context::new(host, b"");
+            let stock = Stock::read(&ctx, ["A", "B"].into_iter()).unwrap();
+            assert_eq!(stock.of("A", true, Backorder::Deny), availability);
+            assert_eq!(stock.until("A").as_deref(), until);
+            assert_eq!(
+                (stock.of("B", true, Backorder::Deny), stock.until("B")),
+                (Availability::InStock, None)
+            );
+        };
+        // Without the plugin that has them there are none.
+        look(&host, Availability::Out, None);
+        host.declare(vec![
+            Collection::new(RESERVATIONS, "rsv")
+                .field("state", FieldKind::Text, Access::Scan)
+                .field("expiresAt", FieldKind::Timestamp, Access::Scan)
+                .multi_field("items.sku", FieldKind::Text, Access::Index),
+        ]);
+        let soon = "2026-01-01T00:10:00.000Z";
+        for (id, state, end, quantity) in [
+            ("rsv_1", "held", Some(soon), 2),
+            ("rsv_2", "held", Some("2026-01-01T00:20:00.000Z"), 4),
+            ("rsv_3", "committed", None, 3),
+            ("rsv_4", "released", Some(soon), 5),
+        ] {
+            let items = json!([{"sku": "A", "quantity": quantity}, {"sku": "B", "quantity": 0}]);
+            host.put(RESERVATIONS, id, &json!({"state": state, "expiresAt": end, "items": items}));
+        }
+        look(&host, Availability::Out, Some(soon));
+        host.set_now_ms(host_now() + 10 * 60_000);
+        look(&host, Availability::Low, Some("2026-01-01T00:20:00.000Z"));
+        host.set_now_ms(host_now() + 20 * 60_000);
+        look(&host, Availability::InStock, None);
+    }
+
+    fn host_now() -> i64 {
+        1_767_225_600_000
     }
 
     #[test]

@@ -118,7 +118,9 @@ impl Plugin for Products {
         // Writing, to lock the categories that a product comes to refer to and to clear stale marks.
         let categories = Capability::store_write("categories");
         // Writing, to prove in a commit that a level is absent. Without stock everything is there.
-        vec![categories, Capability::store_write("inventory").optional()]
+        let stock = Capability::store_write("inventory").optional();
+        // To see which of it is free again.
+        vec![categories, stock, Capability::store_read(availability::RESERVATIONS).optional()]
     }
 
     fn config_schema() -> Option<Value> {

@@ -87,7 +87,8 @@ impl Viewer {
         self.sees_all || seen.status == ProductStatus::Active
     }
 
-    /// Writes the product to the end of `out`. `until` becomes the earlier one of itself and the end of a price shown.
+    /// Writes the product to the end of `out`. `until` becomes the earliest of itself, the
+    /// end of a price shown, and the end of a reservation that makes a difference.
     pub(crate) fn show<'d>(
         &self,
         document: &'d Document,
@@ -156,6 +157,7 @@ impl Viewer {
         out.push_str(",\"availability\":");
         push_availability(stock.of(&variant.sku, variant.track_inventory, variant.backorder), out);
         sooner(until, quoted.until);
+        sooner(until, stock.until(&variant.sku));
         Ok(end)
     }
 

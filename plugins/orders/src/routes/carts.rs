@@ -15,9 +15,9 @@ use crate::{
 #[derive(JsonSchema)]
 #[schemars(inline)]
 #[expect(dead_code, reason = "its schema is what counts")]
-struct CartToken(#[schemars(length(min = 1, max = 200))] String);
+pub(super) struct CartToken(#[schemars(length(min = 1, max = 200))] String);
 
-const TOKEN: &str = "x-cart-token";
+pub(super) const TOKEN: &str = "x-cart-token";
 const TOKEN_ABOUT: &str = "The `cartToken` of a guest's cart. Customers need none for their own.";
 const ID_ABOUT: &str = "The cart's id.";
 

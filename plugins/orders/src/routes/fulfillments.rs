@@ -2,7 +2,11 @@
 
 use plugin_sdk::{Router, json, router::Handler};
 
-use super::examples::{fulfillment, made_return, sent_fulfillment};
+use super::{
+    carts::{CartToken, TOKEN},
+    examples::{fulfillment, made_return, sent_fulfillment},
+    orders::TOKEN_ABOUT,
+};
 use crate::{
     fulfillments,
     model::{Fulfillment, FulfillmentInput, Return, ReturnInput, ShipInput},
@@ -106,6 +110,7 @@ pub(crate) fn returns(router: &mut Router) {
         .public()
         .permission("orders:write")
         .path_param("id", "The order's id.")
+        .header_param::<CartToken>(TOKEN, TOKEN_ABOUT)
         .body::<ReturnInput>()
         .example(|| {
             let line =

@@ -2,12 +2,19 @@
 
 use plugin_sdk::{Router, json, router::Handler};
 
-use super::examples::{history_entry, order, order_update};
+use super::{
+    carts::{CartToken, TOKEN},
+    examples::{history_entry, order, order_update},
+};
 use crate::{
     HISTORY, ORDERS, history,
     model::{HistoryEntry, Order, OrderPatch, OrderUpdate},
     orders, transitions,
 };
+
+/// What the token of a guest's cart is for here.
+pub(super) const TOKEN_ABOUT: &str =
+    "The `cartToken` of the cart that a guest made the order with. Customers need none for their own.";
 
 /// Fields that lists may be filtered by.
 const FILTERS: &[&str] = &[
@@ -61,6 +68,7 @@ pub(crate) fn orders(router: &mut Router) {
         )
         .public()
         .permission("orders:read")
+        .header_param::<CartToken>(TOKEN, TOKEN_ABOUT)
         .list(ORDERS, FILTERS, SORTS, true)
         .returns::<Vec<Order>>(200, "A page of orders.")
         .example(|| json!([order()]))
@@ -84,6 +92,7 @@ pub(crate) fn orders(router: &mut Router) {
         .public()
         .permission("orders:read")
         .path_param("id", "The order's id.")
+        .header_param::<CartToken>(TOKEN, TOKEN_ABOUT)
         .returns::<Order>(200, "The order.")
         .example(order)
         .errors(&["forbidden", "not_found", "unavailable"]);
@@ -157,6 +166,7 @@ pub(crate) fn orders(router: &mut Router) {
         .public()
         .permission("orders:read")
         .path_param("id", "The order's id.")
+        .header_param::<CartToken>(TOKEN, TOKEN_ABOUT)
         .list(HISTORY, &["id", "type", "createdAt"], &["id", "createdAt"], false)
         .returns::<Vec<HistoryEntry>>(200, "A page of entries.")
         .example(|| json!([history_entry()]))
@@ -200,7 +210,8 @@ pub(crate) fn transitions(router: &mut Router) {
             "releaseOrder",
             transitions::unhold,
             "Go on with an order",
-            "An order that is on hold becomes what it was before.",
+            "An order that is on hold becomes what it was before; `confirm` or `process`, whichever names that, does the \
+             same.",
         ),
     ];
     for (path, operation_id, handler, summary, description) in of_staff {
@@ -227,6 +238,7 @@ pub(crate) fn transitions(router: &mut Router) {
         .public()
         .permission("orders:write")
         .path_param("id", "The order's id.")
+        .header_param::<CartToken>(TOKEN, TOKEN_ABOUT)
         .returns::<Order>(200, "The order, cancelled.")
         .example(order)
         .errors(&[
