@@ -4,7 +4,7 @@
 //! somebody else than before, shows as a difference there. Requests are good as far as access goes and change nothing
 //! that a later one needs: changes expect a version that no document has.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf, sync::Mutex};
 
 use host::identity::AccountKind;
 use hyper::Method;
@@ -71,6 +71,11 @@ pub(super) struct World {
     pub(super) admin: Client,
     product: Value,
     order: Value,
+    coupon: Value,
+    /// The one that was made last.
+    cart: Mutex<Option<Value>>,
+    /// The customer, in a session that stays.
+    shopper: Client,
     category: Value,
     ada: Value,
     address: Value,
@@ -111,9 +116,14 @@ impl World {
         let key = json!({"name": "Key", "permissions": ["products:read", "users:read"]});
         let key = admin.post("/api-keys", &key).await.expect(201);
         let key = host.with_token(key["key"].as_str().unwrap());
+        let shopper =
+            client(&host, &login(&host, "customer", &email("customer"), PASSWORD).await.expect(200));
         let mut world = Self {
             address: Value::Null,
             order: Value::Null,
+            coupon: Value::Null,
+            cart: Mutex::default(),
+            shopper,
             ada: json!(ada),
             host,
             admin,
@@ -128,12 +138,14 @@ impl World {
         world.address =
             world.client("customer").await.post("/users/me/addresses", &address).await.expect(201);
         world.order = world.sent_order().await;
+        world.coupon = world.coupon().await;
+        world.cart().await;
         world
     }
 
     /// An order of the customer's that is sent and of which something comes back.
     async fn sent_order(&self) -> Value {
-        let shopper = Shopper::with(self.client("customer").await, &[("CUP-1", 1)]).await;
+        let shopper = Shopper::with(self.shopper.clone(), &[("CUP-1", 1)]).await;
         let order = shopper.checkout("order-1", &shopper.order("tok_approve")).await.expect(201);
         let path = format!("/orders/{}", id(&order));
         let parcel = self.admin.post(&format!("{path}/fulfillments"), &json!({})).await.expect(201);
@@ -143,10 +155,24 @@ impl World {
         self.admin.get(&path).await.expect(200)
     }
 
-    /// The customer's cart, with something in it.
+    /// The customer's cart, with something in it. Nothing is written where there is one.
     async fn cart(&self) -> Value {
+        let known = self.cart.lock().unwrap().clone();
+        if let Some(known) = &known {
+            let cart = self.shopper.get(&format!("/carts/{}", id(known))).await;
+            if cart.status.is_success() && cart.json()["items"][0].is_object() {
+                return cart.json();
+            }
+        }
         let body = json!({"items": [{"sku": "CUP-1", "quantity": 1}]});
-        self.client("customer").await.post("/carts", &body).await.json()
+        let cart = self.shopper.post("/carts", &body).await.json();
+        *self.cart.lock().unwrap() = Some(cart.clone());
+        cart
+    }
+
+    async fn coupon(&self) -> Value {
+        let code = self.host.app.store().id_new("cpn").to_uppercase();
+        self.admin.post("/coupons", &json!({"code": code, "ruleId": "welcome"})).await.expect(201)
     }
 
     /// A client with a session of its own.
@@ -173,11 +199,7 @@ impl World {
                 let upload = upload.form(&[("file", Some("image/png"), &png(2, 3, 80))]);
                 template.replace("{id}", id(&self.admin.send(upload).await.expect(201)))
             }
-            "/coupons/{id}" => {
-                let code = self.host.app.store().id_new("cpn").to_uppercase();
-                let coupon = json!({"code": code, "ruleId": "welcome"});
-                template.replace("{id}", id(&self.admin.post("/coupons", &coupon).await.expect(201)))
-            }
+            "/coupons/{id}" if method == "DELETE" => template.replace("{id}", id(&self.coupon().await)),
             "/auth/sessions/{id}" => {
                 let sessions = caller.get("/auth/sessions").await.json();
                 template.replace("{id}", sessions[0]["id"].as_str().unwrap_or("ses_none"))
@@ -195,6 +217,7 @@ impl World {
                     "categories" => &self.category,
                     "roles" => &self.role,
                     "users" => &self.ada,
+                    "coupons" => &self.coupon,
                     "orders" => &self.order,
                     "payments" => &self.order["payments"][0],
                     "fulfillments" => &self.order["fulfillments"][0],
