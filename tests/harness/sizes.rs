@@ -16,6 +16,8 @@ impl Size {
 /// Queries that are compared with the model.
 pub const DIFFERENTIAL_PAIRS: Size = Size { usual: 2_000, extended: 50_000 };
 pub const DIFFERENTIAL_PAIRS_MONGODB: Size = Size { usual: 2_000, extended: 50_000 };
+/// Carts that are priced by components and in native code.
+pub const SAME_PRICES: Size = Size { usual: 100, extended: 5_000 };
 /// Times a writing process is killed.
 pub const KILLS: Size = Size { usual: 100, extended: 1_000 };
 /// Damaged database files.

@@ -49,7 +49,7 @@ pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     for _ in 0..TRIES_MAX {
         let draft = match draft(ctx, &request, &input)? {
             Found::Draft(draft) => draft,
-            Found::Order(order) => return resume(ctx, &request, order, &payment_id),
+            Found::Order(order) => return resume(ctx, &request, *order, &payment_id),
         };
         let placed = match place(ctx, &request, &draft, &payment_id, &mut taking)? {
             Placed::Order(placed) => *placed,
@@ -124,7 +124,7 @@ struct Draft {
 enum Found {
     Draft(Box<Draft>),
     /// This request has made it before.
-    Order(StoredOrder),
+    Order(Box<StoredOrder>),
 }
 
 fn draft(ctx: &Context<'_>, request: &Request, input: &OrderInput) -> Result<Found> {
@@ -132,7 +132,7 @@ fn draft(ctx: &Context<'_>, request: &Request, input: &OrderInput) -> Result<Fou
         Some(id) => {
             let cart = ctx.get::<StoredCart>(CARTS, id)?.ok_or_else(Problem::not_found)?.data;
             if let Some(order) = made_before(ctx, request, &cart)? {
-                return Ok(Found::Order(order));
+                return Ok(Found::Order(Box::new(order)));
             }
             Some(cart)
         }

@@ -1,6 +1,6 @@
 //! Reading and saving the order as one document.
 
-use plugin_sdk::{Caller, Commit, Context, Filter, Problem, Result, StoreError, Value, WriteRef, json};
+use plugin_sdk::{Caller, Commit, Context, Filter, Problem, Result, Value, WriteRef, json};
 
 use crate::{
     HISTORY, ORDERS, ledger,
@@ -173,23 +173,4 @@ pub(crate) fn check_access(caller: &Caller, permission: &str) -> Result<()> {
 /// Who calls, for the history.
 pub(crate) fn actor(caller: &Caller) -> Actor {
     Actor { kind: caller.kind.clone(), id: caller.subject.clone() }
-}
-
-/// The order as clients see it, for answers that are not the result of a commit.
-pub(crate) fn shown(order: &StoredOrder) -> Value {
-    let mut value = crate::model::shown(&order.order);
-    for (name, member) in [
-        ("id", json!(order.order.id)),
-        ("version", json!(order.order.version)),
-        ("createdAt", json!(order.order.created_at)),
-        ("updatedAt", json!(order.order.updated_at)),
-    ] {
-        value[name] = member;
-    }
-    value
-}
-
-/// Whether a commit was refused because somebody else changed the order first.
-pub(crate) fn is_stale(error: &StoreError) -> bool {
-    matches!(error.refusal(), Some((_, plugin_sdk::Refusal::Version { .. })))
 }

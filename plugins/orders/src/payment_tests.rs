@@ -382,7 +382,7 @@ impl Shop {
             if context.count(ORDERS, &open).unwrap() == 0 {
                 return;
             }
-            self.advance(10 * MINUTE_MS);
+            self.advance(30 * MINUTE_MS);
             self.settle();
         }
     }

@@ -95,19 +95,15 @@ pub(crate) fn pay(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let order = document::visible(ctx, request.param("id"))?;
     let id = id_of(ctx, &request, "pay")?;
     let transaction = authorization_id(&id);
-    if ledger::transaction(&order.order, &transaction).is_some() {
-        return resume(ctx, &request, order, &transaction);
-    }
-    check_provider(ctx, &input.provider, "/provider")?;
     let amount = input.amount.as_ref();
-    let begun = begin(ctx, &request, order, &transaction, "", |order| {
+    carry_out(ctx, &request, order, &transaction, "", |order| {
+        check_provider(ctx, &input.provider, "/provider")?;
         check_alive(order)?;
         let due = outstanding(order);
         let amount = wanted(amount, due, &order.order.currency, "amount_out_of_range")?;
         open(ctx, order, &id, &input.provider, input.token.as_deref(), amount);
         Ok(())
-    })?;
-    send(ctx, &request, begun, &transaction)
+    })
 }
 
 pub(crate) fn capture(ctx: &Context<'_>, request: Request) -> Result<Reply> {
@@ -163,6 +159,7 @@ pub(crate) fn refund(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 }
 
 pub(crate) fn sync(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    document::check_access(&request.caller, "payments:write")?;
     let id = request.param("id");
     let order = document::with_part(ctx, "payments.id", id)?;
     let open: Vec<String> = order
@@ -216,25 +213,21 @@ fn moved(
 ) -> Result<Reply> {
     let id = request.param("id");
     let order = document::with_part(ctx, "payments.id", id)?;
-    if ledger::transaction(&order.order, transaction).is_some() {
-        return resume(ctx, request, order, transaction);
-    }
-    let begun = begin(ctx, request, order, transaction, why, |order| {
+    carry_out(ctx, request, order, transaction, why, |order| {
         let index = order.order.payments.iter().position(|payment| payment.id == id);
         append(order, index.ok_or_else(Problem::not_found)?)
-    })?;
-    send(ctx, request, begun, transaction)
+    })
 }
 
-/// Writes down what is going to happen, and answers the order as it is then.
-fn begin(
+/// Writes down what is going to happen, and has it happen.
+fn carry_out(
     ctx: &Context<'_>,
     request: &Request,
     order: StoredOrder,
     transaction: &str,
     why: &str,
     append: impl Fn(&mut StoredOrder) -> Result<()>,
-) -> Result<StoredOrder> {
+) -> Result<Reply> {
     let actor = document::actor(&request.caller);
     let id = order.order.id.clone();
     let begun = settlement::change(
@@ -243,6 +236,10 @@ fn begin(
         &id,
         Some(order),
         |work, order| {
+            // An attempt of this request has come so far before.
+            if ledger::transaction(&order.order, transaction).is_some() {
+                return Ok(false);
+            }
             request.check_version(order.order.version)?;
             append(order)?;
             if let Some((payment, it)) = ledger::transaction(&order.order, transaction) {
@@ -264,7 +261,15 @@ fn begin(
             Ok(order)
         },
     )?;
-    begun.ok_or_else(Problem::not_found)
+    match begun {
+        Some(order) => send(ctx, request, order, transaction),
+        None => {
+            // It died, and whether it has sent it is not known.
+            let order = document::read(ctx, &id)?;
+            let told = ask_again(ctx, &order, transaction);
+            conclude(ctx, request, order, transaction, told)
+        }
+    }
 }
 
 /// Has the provider move the money that was written down, and answers what came of it.
@@ -274,12 +279,6 @@ fn send(ctx: &Context<'_>, request: &Request, order: StoredOrder, transaction: &
     };
     let answer = ctx.pay(&provider, kind, &operation);
     conclude(ctx, request, order, transaction, Some((answer, Source::Provider)))
-}
-
-/// An attempt of this request died after it had written the movement down: whether it was sent is not known.
-fn resume(ctx: &Context<'_>, request: &Request, order: StoredOrder, transaction: &str) -> Result<Reply> {
-    let told = ask_again(ctx, &order, transaction);
-    conclude(ctx, request, order, transaction, told)
 }
 
 /// What became of a movement that this request may have sent before. One that the provider never heard of is sent, with

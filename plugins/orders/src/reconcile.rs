@@ -69,6 +69,7 @@ fn look_after(ctx: &Context<'_>, order: StoredOrder) -> Result<()> {
             if is_over && order.order.status == OrderStatus::Pending {
                 settlement::give_up_order(work, order, OrderStatus::Expired, "not_paid")?;
             }
+            settlement::abandon(ctx, order);
             Ok(true)
         },
         |commit, _, _| commit.apply().map(drop),
@@ -87,7 +88,12 @@ pub(crate) fn ask(
     let is_planned = order.operations.get(transaction).is_some_and(|operation| operation.attempts == 0);
     if !is_planned {
         let status = ctx.payment_status(&provider, kind, &operation);
-        let is_unheard = matches!(status, Ok(Outcome { state: State::Failed, .. }));
+        let is_unheard = match &status {
+            Ok(outcome) => outcome.state == State::Failed,
+            // It makes no sense to the provider: sent once more, it says whether it was refused.
+            Err(PaymentError::Invalid(problem)) => problem.status < 500,
+            Err(_) => false,
+        };
         if !is_unheard || kind == Kind::Authorization {
             return Some((status, Source::Status));
         }

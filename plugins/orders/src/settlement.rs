@@ -27,6 +27,9 @@ const TRIES_MAX: usize = 16;
 /// Longest time between two questions about one movement of money.
 const PAUSE_MAX_MS: i64 = 3_600_000;
 
+/// After what time without the customer an attempt to pay is given up.
+const ABANDONED_MS: i64 = 24 * 3_600_000;
+
 /// A change of an order on its way to the store: the writes beside the order's own, and what its history will say.
 pub(crate) struct Work<'c, 'h> {
     pub(crate) ctx: &'c Context<'h>,
@@ -511,6 +514,24 @@ pub(crate) fn unwind(ctx: &Context<'_>, order: &mut StoredOrder) {
         if sums.refundable() > 0 && sums.capturing == 0 {
             let key = format!("{id} refund {} {}", sums.captured, sums.refunded + sums.refunding);
             plan(ctx, order, index, TransactionType::Refund, sums.refundable(), &key);
+        }
+    }
+}
+
+/// Plans to give up the attempts to pay for a confirmed order that have waited for the customer for a day. Those of a
+/// pending order end with its reservation, and what the provider has yet to tell is waited for.
+pub(crate) fn abandon(ctx: &Context<'_>, order: &mut StoredOrder) {
+    let long_ago = timestamp(ctx.now_ms() - ABANDONED_MS);
+    for index in 0..order.order.payments.len() {
+        let payment = &order.order.payments[index];
+        let begun = payment.created_at.clone();
+        let waits = payment.next_action.is_some() && !payment.offline && begun <= long_ago;
+        if waits && order.order.status != OrderStatus::Pending {
+            let void = ledger::voidable(payment);
+            let key = format!("{} void abandoned", payment.id);
+            if void > 0 {
+                plan(ctx, order, index, TransactionType::Void, void, &key);
+            }
         }
     }
 }

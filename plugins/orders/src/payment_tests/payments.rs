@@ -187,6 +187,25 @@ fn promised_money_is_captured_when_it_comes_or_paid_by_card() {
 }
 
 #[test]
+fn an_attempt_that_the_customer_leaves_is_given_up_after_a_day() {
+    let shop = Shop::new();
+    let (order, payment) = ordered(&shop, Mood::Good);
+    shop.call("voidPayment", &payment, "v", &Value::Null).unwrap();
+    shop.moods(&[Mood::WantsAction]);
+    let body = json!({"provider": "pay"});
+    let waiting = shop.call("payOrder", &order, "p", &body).unwrap();
+    assert_eq!((waiting.status, &waiting.body["nextAction"]["type"]), (202, &json!("redirect")));
+    shop.advance(12 * 60 * MINUTE_MS);
+    shop.settle();
+    shop.settle();
+    assert_eq!(shop.charge(waiting.body["id"].as_str().unwrap()).waiting, 2_000);
+    shop.wait_out();
+    assert_eq!(shop.charge(waiting.body["id"].as_str().unwrap()).waiting, 0);
+    assert_eq!(shop.call("payOrder", &order, "p2", &body).unwrap().status, 201);
+    shop.check_settled();
+}
+
+#[test]
 fn a_cancelled_order_gives_all_money_back() {
     for (mood, capture) in [(Mood::Good, 0), (Mood::Good, 700), (Mood::Captures, 0), (Mood::WantsAction, 0)] {
         let shop = Shop::new();
