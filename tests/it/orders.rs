@@ -1,3 +1,4 @@
 //! Carts, orders and money, from outside.
 
+mod by_example;
 mod purchase;
