@@ -1,5 +1,6 @@
 //! Carts, orders and money, from outside.
 
+mod by_example;
 mod linear;
 mod purchase;
 mod refused;
