@@ -1,3 +1,4 @@
 //! Carts, orders and money, from outside.
 
+mod crash;
 mod purchase;

@@ -298,11 +298,7 @@ impl Transaction {
 }
 
 impl About {
-    async fn commit(
-        &self,
-        store: &Store,
-        writes: Vec<Write>,
-    ) -> Result<Vec<Option<Document>>, CommitError> {
+    async fn commit(&self, store: &Store, writes: Vec<Write>) -> Result<Vec<Option<Document>>, CommitError> {
         #[cfg(debug_assertions)]
         failpoint::reach(&self.operation_id, Step::BeforeCommit);
         let outcome = store.commit(writes).await;
