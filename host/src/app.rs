@@ -26,7 +26,7 @@ use crate::{
     media::{self, Media, StorageError},
     openapi::{self, About, Documents},
     plugin::{
-        self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError,
+        self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError, ReplayError, Replayed,
         schedule::{self, Scheduler},
     },
     seed::{SystemApi, SystemApiError},
@@ -47,6 +47,8 @@ struct Inner {
     audit: AuditLog,
     media: Media,
     runtime: Arc<PluginRuntime>,
+    /// The cache of compiled plugins.
+    compiled: Arc<AotCache>,
     plugins: Plugins,
     in_flight: InFlightKeys,
     limits: Limits,
@@ -113,11 +115,12 @@ impl App {
         let runtime = Arc::new(runtime);
         let directory = config.store.data_dir.join("compiled");
         let aot = AotCache::open(&directory).map_err(|source| StartError::Cache { directory, source })?;
+        let aot = Arc::new(aot);
         let policy = match config.environment {
             Environment::Development => DirectoryPolicy::Decides,
             Environment::Staging | Environment::Production => DirectoryPolicy::Proposes,
         };
-        let plugins = Plugins::start(runtime.clone(), Some(Arc::new(aot)), config.plugins.clone(), policy)
+        let plugins = Plugins::start(runtime.clone(), Some(aot.clone()), config.plugins.clone(), policy)
             .await
             .map_err(StartError::Plugins)?;
         let limits = Limits::new(&config.rate_limits, store.clock());
@@ -131,6 +134,7 @@ impl App {
                 identity,
                 media,
                 runtime,
+                compiled: aot,
                 plugins,
                 audit,
                 in_flight: InFlightKeys::default(),
@@ -226,6 +230,16 @@ impl App {
             })
             .collect();
         json!({ "generation": generation.id, "plugins": plugins, "refused": self.inner.plugins.report().refused })
+    }
+
+    /// Prices an order again from what was kept with it.
+    ///
+    /// # Errors
+    /// What is missing, or a rule that does not answer any more.
+    pub async fn order_replay(&self, order: &str) -> Result<Replayed, ReplayError> {
+        let inner = &self.inner;
+        let loaded = inner.plugins.current();
+        plugin::replay(&inner.runtime, Some(&inner.compiled), &inner.config.plugins, &loaded, order).await
     }
 
     /// The OpenAPI documents of the current generation.
@@ -410,6 +424,10 @@ impl Application for App {
 
     fn plugins_report(&self) -> Value {
         self.plugins_report()
+    }
+
+    async fn order_replay(&self, order: &str) -> Result<Replayed, ReplayError> {
+        self.order_replay(order).await
     }
 
     fn openapi(&self, compatible: bool) -> Value {

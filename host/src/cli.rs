@@ -82,6 +82,7 @@ async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCod
         Command::Config(ConfigCommand::Check(place)) => settings::check(&place, output),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin::check::<A>(arguments, output).await,
         Command::Plugin(PluginCommand::List(place)) => plugin::list::<A>(&place, output).await,
+        Command::Plugin(PluginCommand::Replay(arguments)) => plugin::replay::<A>(&arguments, output).await,
         Command::Doctor(arguments) => doctor::run(&arguments, output).await,
         Command::Openapi(arguments) => openapi::run::<A>(arguments, output).await,
         Command::Reference => reference::run(output),

@@ -27,6 +27,7 @@ mod instance;
 mod limits;
 mod outcome;
 mod reloader;
+mod replay;
 pub mod schedule;
 pub mod schema_check;
 
@@ -43,6 +44,7 @@ pub use generation::{Generation, Lookup, RouteEntry};
 pub use instance::{Caller, CallerKind};
 pub use outcome::{CallError, Failure};
 pub use reloader::{DirectoryPolicy, Plugins, Refused, ReloadError, ReloadReport};
+pub use replay::{ReplayError, Replayed, ReplayedRule, replay};
 
 /// The host's collections for plugins.
 pub fn host_collections() -> Vec<store_model::CollectionSchema> {

@@ -388,6 +388,7 @@ pub(crate) fn request(request: handler::Request) -> (Vec<u8>, Request) {
             subject: request.caller.subject,
             permissions: request.caller.permissions,
             groups: attrs.iter().filter(|(name, _)| name == "group").map(|(_, it)| it.clone()).collect(),
+            email: attr("email"),
             guest: attr("guest"),
             new_guest: attr("new-guest"),
             request_key: attr("request-key"),

@@ -19,6 +19,8 @@ pub struct Caller {
     pub permissions: Vec<String>,
     /// The groups that a customer is in, such as `wholesale`.
     pub groups: Vec<String>,
+    /// A customer's address.
+    pub email: Option<String>,
     /// Who a guest is by what they know ([`guest_of`](crate::guest_of)): the token in `X-Cart-Token`, or the parameters
     /// of a route that says [`guest_by`](crate::router::Route::guest_by). A customer may have it besides.
     pub guest: Option<String>,

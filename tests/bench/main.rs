@@ -14,6 +14,7 @@ mod commits;
 mod identity;
 mod load;
 mod mongodb;
+mod orders;
 mod reads;
 mod scale;
 mod table;
@@ -37,6 +38,9 @@ async fn main() {
     }
     if is_wanted("reads") {
         reads::run(&mut table).await;
+    }
+    if is_wanted("orders") {
+        orders::run(&mut table).await;
     }
     if is_wanted("mongodb") {
         mongodb::run(&mut table).await;

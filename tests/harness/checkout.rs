@@ -92,3 +92,20 @@ impl Shopper {
 pub async fn post_with_key(client: &Client, path: &str, key: &str, body: &Value) -> Answer {
     client.send(client.request(Method::POST, path).header("idempotency-key", key).json(body)).await
 }
+
+/// The body of an order that the staff makes of these pieces, paid by the sandbox at once.
+pub fn items_order(items: &[(&str, u32)]) -> Value {
+    let items: Vec<Value> = items.iter().map(|(sku, count)| json!({"sku": sku, "quantity": count})).collect();
+    json!({
+        "items": items,
+        "email": "ada@example.com",
+        "currency": "USD",
+        "shippingAddress": address(),
+        "payment": {"provider": "payment-sandbox", "token": "tok_approve"},
+    })
+}
+
+/// A key that nobody guesses, so that guests may use it too.
+pub fn key(what: &str) -> String {
+    format!("{what}-with-a-key-of-many-letters")
+}

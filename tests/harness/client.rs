@@ -137,6 +137,13 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status, "{}: {}", self.what, self.text());
     }
 
+    /// Asserts one of several statuses, where more than one is right, and answers the body as JSON.
+    #[track_caller]
+    pub fn expect_status_in(self, statuses: &[u16]) -> Value {
+        assert!(statuses.contains(&self.status.as_u16()), "{}: {} {}", self.what, self.status, self.text());
+        self.json()
+    }
+
     /// Asserts a problem document with this status and code, and answers it.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Value {

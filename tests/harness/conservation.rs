@@ -41,6 +41,15 @@ pub async fn faults(host: &TestHost) -> Vec<String> {
         }
     }
     coupons(host, &orders, &mut faults).await;
+    for (id, order) in orders.iter().filter(|(_, order)| !order["_replay"].is_null()) {
+        match host.app.order_replay(id).await {
+            Ok(replayed) if replayed.same => {}
+            Ok(replayed) => faults.push(format!("order {id} is priced otherwise again: {replayed:?}")),
+            Err(error) => {
+                faults.push(format!("order {id} cannot be priced again: {error}; {}", order["_replay"]))
+            }
+        }
+    }
     faults
 }
 

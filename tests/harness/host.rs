@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use host::{
@@ -156,6 +157,23 @@ impl TestHostBuilder {
     /// Changes the configuration.
     pub fn configure(mut self, change: impl FnOnce(&mut Config) + 'static) -> Self {
         self.configure = Box::new(change);
+        self
+    }
+
+    /// Gives calls so much time and room that a busy machine fails none of them, and sessions so much that they outlast
+    /// what a test does with the clock: for tests in which many call at once.
+    pub fn patient(mut self) -> Self {
+        const LONG_MS: u64 = 60_000;
+        let before = self.configure;
+        self.grants = self.grants.replace("timeout_ms = 3000", &format!("timeout_ms = {LONG_MS}"));
+        self.configure = Box::new(|config| {
+            before(config);
+            config.plugins.queue_timeout_ms = LONG_MS;
+            config.plugins.provider_timeout_ms = LONG_MS;
+            config.plugins.limits.timeout_ms = LONG_MS;
+            config.plugins.limits.cpu_ms = LONG_MS / 2;
+            config.auth.jwt_expiry = Duration::from_secs(5 * 86_400);
+        });
         self
     }
 

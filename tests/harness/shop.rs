@@ -51,13 +51,23 @@ pub fn id(resource: &Value) -> &str {
 }
 
 /// Every collection that a request may write to.
-const COLLECTIONS: [&str; 17] = [
+const COLLECTIONS: [&str; 27] = [
     "products",
     "categories",
     "category_tree",
     "inventory",
     "inventory_movements",
     "users",
+    "carts",
+    "quotes",
+    "coupons",
+    "coupon_uses",
+    "orders",
+    "order_history",
+    "reservations",
+    "payment_notices",
+    "sandbox_charges",
+    "sandbox_operations",
     "_accounts",
     "_api_keys",
     "_audit",

@@ -16,6 +16,8 @@ impl Size {
 /// Queries that are compared with the model.
 pub const DIFFERENTIAL_PAIRS: Size = Size { usual: 2_000, extended: 50_000 };
 pub const DIFFERENTIAL_PAIRS_MONGODB: Size = Size { usual: 2_000, extended: 50_000 };
+/// Carts that are priced by components and in native code.
+pub const SAME_PRICES: Size = Size { usual: 100, extended: 5_000 };
 /// Times a writing process is killed.
 pub const KILLS: Size = Size { usual: 100, extended: 1_000 };
 /// Damaged database files.
@@ -41,6 +43,21 @@ pub const RACE_ROUNDS: Size = Size { usual: 40, extended: 1_000 };
 /// Idempotency keys that are used at once, and how often each.
 pub const KEYS: Size = Size { usual: 50, extended: 200 };
 pub const DUPLICATES: Size = Size { usual: 8, extended: 50 };
+/// Pieces in a sale, those who want one each, and how often there is one.
+pub const SALE_PIECES: Size = Size { usual: 20, extended: 100 };
+pub const SALE_BUYERS: Size = Size { usual: 100, extended: 500 };
+pub const SALES: Size = Size { usual: 2, extended: 20 };
+/// Orders of several of fifty SKUs that are made at once.
+pub const MIXED_ORDERS: Size = Size { usual: 60, extended: 2_000 };
+/// Rounds in which two want what only one can have.
+pub const DUELS: Size = Size { usual: 6, extended: 100 };
+/// Keys of orders that are sent at once, and how often each.
+pub const ORDER_KEYS: Size = Size { usual: 20, extended: 200 };
+pub const ORDER_DUPLICATES: Size = Size { usual: 8, extended: 50 };
+/// Windows of operations on one SKU whose history is checked.
+pub const LINEAR_WINDOWS: Size = Size { usual: 4, extended: 200 };
+/// Swaps of what prices carts, while carts are ordered.
+pub const CHECKOUT_SWAPS: Size = Size { usual: 6, extended: 100 };
 /// Times a serving process is killed.
 pub const SERVER_KILLS: Size = Size { usual: 10, extended: 200 };
 /// How often a host dies at each boundary between two writes of an order's operations.

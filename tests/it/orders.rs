@@ -1,4 +1,12 @@
 //! Carts, orders and money, from outside.
 
+mod by_example;
 mod crash;
+mod linear;
 mod purchase;
+mod refused;
+mod retries;
+mod stock;
+mod swaps;
+mod unanswered;
+mod webhooks;

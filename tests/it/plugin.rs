@@ -10,6 +10,7 @@ mod grants;
 mod hooks;
 mod isolation;
 mod loading;
+mod native;
 mod outputs;
 mod starting;
 mod swapping;

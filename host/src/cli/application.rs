@@ -6,7 +6,13 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::{
-    audit::AuditLog, clock::Clock, config::Config, identity::Identity, seed::SystemApi, store::Store,
+    audit::AuditLog,
+    clock::Clock,
+    config::Config,
+    identity::Identity,
+    plugin::{ReplayError, Replayed},
+    seed::SystemApi,
+    store::Store,
 };
 
 /// A host that can be started, asked and stopped. Commands know it by this trait, so that they can be tested
@@ -30,6 +36,9 @@ pub trait Application: SystemApi + Send + Sync + Sized + 'static {
 
     /// The loaded plugins and those that could not be loaded, as `GET /plugins` shows them.
     fn plugins_report(&self) -> Value;
+
+    /// Prices an order again from what was kept with it.
+    fn order_replay(&self, order: &str) -> impl Future<Output = Result<Replayed, ReplayError>> + Send;
 
     /// The OpenAPI document of the loaded plugins: 3.1, or 3.0 for tools that know no other.
     fn openapi(&self, compatible: bool) -> Value;

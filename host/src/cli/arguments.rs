@@ -346,6 +346,17 @@ pub(super) enum PluginCommand {
     Check(PluginCheckArguments),
     /// List the plugins of the running host, or of the plugins folder when none runs
     List(PlaceArguments),
+    /// Price an order again from the cart, components and configurations that were kept with it
+    Replay(ReplayArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArguments {
+    /// The order's id or number
+    #[arg(value_name = "ORDER")]
+    pub(super) order: String,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `wares plugin check` and `wares plugin list`.
+//! `wares plugin check`, `wares plugin list` and `wares plugin replay`.
 
 use std::{fmt::Write, fs, path::Path, process::ExitCode};
 
@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::{
     Application, Failure, Output,
-    arguments::{PlaceArguments, PluginCheckArguments},
+    arguments::{PlaceArguments, PluginCheckArguments, ReplayArguments},
     serve::start,
 };
 use crate::{
     config::{Config, Overrides},
     control::ControlClient,
+    plugin::Replayed,
 };
 
 /// Loads the components exactly as a host would, into a host of their own with an empty store.
@@ -95,6 +96,59 @@ pub(super) async fn list<A: Application>(
     };
     output.answer(&table(&report), &report);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prices an order again and says whether it comes to the same.
+pub(super) async fn replay<A: Application>(
+    arguments: &ReplayArguments,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let mut config = Config::load(&arguments.place.overrides())?.config;
+    let replayed = match ControlClient::connect(&config.store.data_dir).await? {
+        Some(client) => client.order_replay(&arguments.order).await?,
+        None => {
+            config.prepare()?;
+            config.plugins.watch = false;
+            let application = start::<A>(config).await?;
+            let replayed = application.order_replay(&arguments.order).await;
+            application.stop().await;
+            replayed.map_err(|error| {
+                Failure::of(
+                    &error,
+                    "`wares plugin list` shows what is active; a backup may have what is missing.",
+                )
+            })?
+        }
+    };
+    let report = serde_json::to_value(&replayed).unwrap_or_default();
+    output.answer(&replayed_text(&replayed), &report);
+    if replayed.same {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(Failure::new(
+        format!("order {} does not come to the same again", replayed.number),
+        "Compare its adjustments with what the rules answer now: a rule that is not pure, or a changed record.",
+    ))
+}
+
+fn replayed_text(replayed: &Replayed) -> String {
+    let mut text = format!(
+        "Order {} ({}) came to {} and comes to {} {} in minor units.\n",
+        replayed.number, replayed.order, replayed.charged, replayed.found, replayed.currency
+    );
+    for rule in &replayed.rules {
+        let short = |digest: &str| digest.chars().take(12).collect::<String>();
+        let _ = writeln!(
+            text,
+            "{:<24} {:<10} component {:<14} configuration {:<14} {}",
+            rule.id,
+            rule.version,
+            short(&rule.digest),
+            short(&rule.config_digest),
+            rule.outcome
+        );
+    }
+    text
 }
 
 /// What could not be loaded: `source` names the file, `reason` says why.

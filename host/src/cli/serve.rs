@@ -16,6 +16,7 @@ use crate::{
         ControlHandlers, ControlServer, HostStatus, Refused, SystemRequest, SystemResponse, UserCreate,
     },
     identity::User,
+    plugin::Replayed,
     telemetry,
 };
 
@@ -171,6 +172,11 @@ impl<A: Application> ControlHandlers for Handlers<A> {
 
     async fn audit_verify(&self) -> Result<AuditReport, Refused> {
         self.application.audit().verify().await.map_err(|error| Refused { message: chain(&error) })
+    }
+
+    async fn order_replay(&self, order: String) -> Result<Replayed, Refused> {
+        let replayed = self.application.order_replay(&order).await;
+        replayed.map_err(|error| Refused { message: chain(&error) })
     }
 
     async fn verify(&self) -> Result<Vec<String>, Refused> {

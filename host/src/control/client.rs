@@ -18,6 +18,7 @@ use crate::{
     audit::AuditReport,
     backup::{Chunks, SourceError},
     identity::User,
+    plugin::Replayed,
 };
 
 /// A running host. Every request is a connection of its own, so that requests can run side by side; on a Unix
@@ -80,6 +81,11 @@ impl ControlClient {
     /// Whether the audit log is what was sealed.
     pub async fn audit_verify(&self) -> Result<AuditReport, ControlError> {
         self.send(Method::GET, "/audit", &()).await
+    }
+
+    /// Prices an order again from what was kept with it.
+    pub async fn order_replay(&self, order: &str) -> Result<Replayed, ControlError> {
+        self.send(Method::POST, "/replay", &order).await
     }
 
     /// What is wrong inside the store; nothing when all is well.

@@ -33,6 +33,7 @@ use crate::{
     audit::AuditReport,
     backup::{Chunks, SourceError},
     identity::User,
+    plugin::Replayed,
 };
 
 /// What the host does for commands.
@@ -43,6 +44,8 @@ pub trait ControlHandlers: Send + Sync + 'static {
     fn backup(&self) -> impl Future<Output = Result<Chunks, Refused>> + Send;
     /// Whether the audit log is what was sealed.
     fn audit_verify(&self) -> impl Future<Output = Result<AuditReport, Refused>> + Send;
+    /// Prices an order again from what was kept with it.
+    fn order_replay(&self, order: String) -> impl Future<Output = Result<Replayed, Refused>> + Send;
     /// What is wrong inside the store.
     fn verify(&self) -> impl Future<Output = Result<Vec<String>, Refused>> + Send;
 }
@@ -146,6 +149,13 @@ async fn answer<H: ControlHandlers>(
         (Method::GET, "/audit") => match handlers.audit_verify().await {
             Ok(report) => json(StatusCode::OK, &report),
             Err(refused) => json(StatusCode::CONFLICT, &refused),
+        },
+        (Method::POST, "/replay") => match read(request).await {
+            Ok(order) => match handlers.order_replay(order).await {
+                Ok(replayed) => json(StatusCode::OK, &replayed),
+                Err(refused) => json(StatusCode::CONFLICT, &refused),
+            },
+            Err(refused) => json(StatusCode::BAD_REQUEST, &refused),
         },
         (Method::GET, "/backup") => match handlers.backup().await {
             Ok(chunks) => {

@@ -9,6 +9,7 @@ use crate::{
     audit::AuditReport,
     backup::Chunks,
     identity::{AccountKind, AccountStatus, User},
+    plugin::Replayed,
 };
 
 use super::*;
@@ -60,6 +61,10 @@ impl ControlHandlers for Fake {
 
     async fn audit_verify(&self) -> Result<AuditReport, Refused> {
         Ok(AuditReport::default())
+    }
+
+    async fn order_replay(&self, order: String) -> Result<Replayed, Refused> {
+        Err(Refused { message: format!("there is no order `{order}`") })
     }
 
     async fn verify(&self) -> Result<Vec<String>, Refused> {

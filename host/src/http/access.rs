@@ -86,6 +86,11 @@ pub(super) fn caller_of(principal: &Principal) -> Caller {
         subject: Some(principal.id.clone()),
         permissions: principal.permissions.clone(),
         groups: principal.user.as_ref().map(|user| user.groups.clone()).unwrap_or_default(),
+        email: principal
+            .user
+            .as_ref()
+            .filter(|_| principal.kind == PrincipalKind::Customer)
+            .map(|user| user.email.clone()),
         guest: None,
         new_guest: None,
     }

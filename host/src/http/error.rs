@@ -140,6 +140,8 @@ impl ApiError {
     pub(super) fn document(&self, instance: &str, request_id: &str) -> Value {
         let retryable =
             matches!(self.code.status, 429 | 503 | 504) || self.code.name == "idempotency_in_progress";
+        // A repeat gets the same answer: what became of the money is asked for by itself.
+        let retryable = retryable && self.code.name != "payment_unknown";
         let mut document = json!({
             "type": format!("urn:wares:problem:{}", self.code.name),
             "title": self.code.title,

@@ -509,6 +509,7 @@ fn to_guest(
     let attr = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let groups = caller.groups.iter().map(|group| attr("group", group));
     let guest_id = caller.guest.iter().map(|guest| attr("guest", guest));
+    let email = caller.email.iter().map(|email| attr("email", email));
     let new_guest = caller.new_guest.iter().map(|token| attr("new-guest", token));
     let key = key.map(|key| attr("request-key", key));
     guest::Request {
@@ -537,7 +538,7 @@ fn to_guest(
             kind: request.caller.kind.as_str().to_owned(),
             subject: request.caller.subject.clone(),
             permissions: request.caller.permissions.clone(),
-            attrs: groups.chain(guest_id).chain(new_guest).chain(key).collect(),
+            attrs: groups.chain(email).chain(guest_id).chain(new_guest).chain(key).collect(),
         },
         if_match: request.if_match,
         config: plugin.config.clone(),

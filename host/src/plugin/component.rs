@@ -449,6 +449,8 @@ pub struct ConfigFault {
     /// JSON pointer into the configuration.
     pub pointer: String,
     pub message: String,
+    /// Whether it is a member that there is none of.
+    pub unknown: bool,
 }
 
 /// Most faults that are told.
@@ -460,7 +462,7 @@ pub(super) async fn check_config(
     prepared: &Prepared,
     config: &Map<String, Value>,
 ) -> Vec<ConfigFault> {
-    let whole = |message: String| vec![ConfigFault { pointer: String::new(), message }];
+    let whole = |message: String| vec![ConfigFault { pointer: String::new(), message, unknown: false }];
     match &prepared.descriptor.config_schema {
         None if config.is_empty() => {}
         None => return whole("the plugin has nothing to configure".to_owned()),
@@ -472,14 +474,8 @@ pub(super) async fn check_config(
                 }
             };
             let value = Value::Object(config.clone());
-            let faults: Vec<ConfigFault> = validator
-                .iter_errors(&value)
-                .take(FAULTS)
-                .map(|error| ConfigFault {
-                    pointer: error.instance_path().to_string(),
-                    message: error.to_string(),
-                })
-                .collect();
+            let faults: Vec<ConfigFault> =
+                validator.iter_errors(&value).flat_map(|error| schema_faults(&error)).take(FAULTS).collect();
             if !faults.is_empty() {
                 return faults;
             }
@@ -498,9 +494,25 @@ pub(super) async fn check_config(
         Ok(Err(errors)) => errors
             .into_iter()
             .take(FAULTS)
-            .map(|error| ConfigFault { pointer: error.pointer, message: error.message })
+            .map(|error| ConfigFault { pointer: error.pointer, message: error.message, unknown: false })
             .collect(),
         Err(error) => whole(format!("the plugin failed while checking it: {error}")),
+    }
+}
+
+/// What a schema says, a fault for each member that there is none of.
+fn schema_faults(error: &jsonschema::ValidationError<'_>) -> Vec<ConfigFault> {
+    let at = error.instance_path().to_string();
+    match error.kind() {
+        jsonschema::error::ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .map(|name| ConfigFault {
+                pointer: format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")),
+                message: "There is no such member.".to_owned(),
+                unknown: true,
+            })
+            .collect(),
+        _ => vec![ConfigFault { pointer: at, message: error.to_string(), unknown: false }],
     }
 }
 

@@ -5,7 +5,7 @@ mod pricing;
 mod shipping;
 
 pub(super) use payment::{PaymentFailure, Provider};
-pub(super) use pricing::{PriceFailure, PricedCart, Pricing};
+pub(super) use pricing::{PriceFailure, PriceRecord, PricedCart, Pricing, RuleUse};
 pub(super) use shipping::offers;
 
 use std::{sync::Arc, time::Instant};

@@ -37,6 +37,8 @@ pub struct Caller {
     pub permissions: Vec<String>,
     /// The groups that a customer is in.
     pub groups: Vec<String>,
+    /// A customer's address.
+    pub email: Option<String>,
     /// Who somebody without an account is by what they know, and what a customer owns who knows it besides.
     pub guest: Option<String>,
     /// A token that nobody has yet, for what the call makes for somebody without an account.
@@ -72,6 +74,7 @@ impl Caller {
             subject: None,
             permissions: Vec::new(),
             groups: Vec::new(),
+            email: None,
             guest: None,
             new_guest: None,
         }
@@ -84,6 +87,7 @@ impl Caller {
             subject: None,
             permissions: vec!["*".to_owned()],
             groups: Vec::new(),
+            email: None,
             guest: None,
             new_guest: None,
         }

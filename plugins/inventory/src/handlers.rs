@@ -30,9 +30,13 @@ pub(crate) fn movements(ctx: &Context<'_>, mut request: Request) -> Result<Reply
 
 pub(crate) fn read(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let id = natural_id(LEVEL_PREFIX, request.param("sku"));
-    let level = ctx.get::<Level>(LEVELS, &id)?.ok_or_else(Problem::not_found)?;
-    let expired = reservations::expired(ctx, std::iter::once(&level.data))?;
-    Ok(Reply::resource(&expired.freed(level.data), level.version))
+    let document = ctx.get_raw(LEVELS, &id)?.ok_or_else(Problem::not_found)?;
+    let level: Level = ctx.read(LEVELS, &document)?;
+    let expired = reservations::expired(ctx, std::iter::once(&level))?;
+    if expired.is_empty() {
+        return Ok(Reply::raw_resource(document.json, document.version));
+    }
+    Ok(Reply::resource(&expired.freed(level), document.version))
 }
 
 pub(crate) fn patch(ctx: &Context<'_>, request: Request) -> Result<Reply> {

@@ -58,6 +58,11 @@ pub(crate) fn expired<'l>(
 }
 
 impl Expired {
+    /// Whether everything is as it is stored.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The level as it is once they are given back.
     pub(crate) fn freed(&self, level: Level) -> Level {
         let free = self.0.get(&level.sku).copied().unwrap_or_default();

@@ -159,6 +159,7 @@ pub(crate) fn refund(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 }
 
 pub(crate) fn sync(ctx: &Context<'_>, request: Request) -> Result<Reply> {
+    document::check_access(&request.caller, "payments:write")?;
     let id = request.param("id");
     let order = document::with_part(ctx, "payments.id", id)?;
     let open: Vec<String> = order

@@ -36,6 +36,9 @@ pub(crate) struct Received {
 
 pub(crate) fn receive(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let provider = request.param("provider").to_owned();
+    if !ctx.payment_methods()?.iter().any(|method| method.provider == provider) {
+        return Err(Problem::not_found());
+    }
     let webhook = Webhook { headers: request.headers, body: request.body };
     let notices = ctx.parse_webhook(&provider, &webhook).map_err(|error| refusal(ctx, &provider, error))?;
     for notice in &notices {

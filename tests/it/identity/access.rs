@@ -6,6 +6,9 @@ use super::people::host;
 
 /// The routes that are the host's own.
 pub(crate) const HOST_ROUTES: &[&str] = &[
+    "GET /plugins",
+    "GET /plugins/{id}",
+    "PUT /plugins/{id}/config",
     "POST /auth/customer/login",
     "POST /auth/admin/login",
     "POST /auth/refresh",

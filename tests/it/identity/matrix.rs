@@ -4,11 +4,12 @@
 //! somebody else than before, shows as a difference there. Requests are good as far as access goes and change nothing
 //! that a later one needs: changes expect a version that no document has.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf, sync::Mutex};
 
 use host::identity::AccountKind;
 use hyper::Method;
 use platform_tests::{
+    checkout::Shopper,
     client::{Answer, Client},
     host::{TestHost, TestHostBuilder},
     images::png,
@@ -69,6 +70,12 @@ pub(super) struct World {
     pub(super) host: TestHost,
     pub(super) admin: Client,
     product: Value,
+    order: Value,
+    coupon: Value,
+    /// The one that was made last.
+    cart: Mutex<Option<Value>>,
+    /// The customer, in a session that stays.
+    shopper: Client,
     category: Value,
     ada: Value,
     address: Value,
@@ -109,8 +116,14 @@ impl World {
         let key = json!({"name": "Key", "permissions": ["products:read", "users:read"]});
         let key = admin.post("/api-keys", &key).await.expect(201);
         let key = host.with_token(key["key"].as_str().unwrap());
+        let shopper =
+            client(&host, &login(&host, "customer", &email("customer"), PASSWORD).await.expect(200));
         let mut world = Self {
             address: Value::Null,
+            order: Value::Null,
+            coupon: Value::Null,
+            cart: Mutex::default(),
+            shopper,
             ada: json!(ada),
             host,
             admin,
@@ -124,7 +137,42 @@ impl World {
             json!({"name": "Ada", "line1": "1", "city": "Kiel", "postalCode": "24103", "country": "DE"});
         world.address =
             world.client("customer").await.post("/users/me/addresses", &address).await.expect(201);
+        world.order = world.sent_order().await;
+        world.coupon = world.coupon().await;
+        world.cart().await;
         world
+    }
+
+    /// An order of the customer's that is sent and of which something comes back.
+    async fn sent_order(&self) -> Value {
+        let shopper = Shopper::with(self.shopper.clone(), &[("CUP-1", 1)]).await;
+        let order = shopper.checkout("order-1", &shopper.order("tok_approve")).await.expect(201);
+        let path = format!("/orders/{}", id(&order));
+        let parcel = self.admin.post(&format!("{path}/fulfillments"), &json!({})).await.expect(201);
+        self.admin.post(&format!("/fulfillments/{}/ship", id(&parcel)), &json!({})).await.expect(200);
+        let line = json!({"itemId": order["items"][0]["id"], "quantity": 1, "reason": "chipped"});
+        self.admin.post(&format!("{path}/returns"), &json!({"lines": [line]})).await.expect(201);
+        self.admin.get(&path).await.expect(200)
+    }
+
+    /// The customer's cart, with something in it. Nothing is written where there is one.
+    async fn cart(&self) -> Value {
+        let known = self.cart.lock().unwrap().clone();
+        if let Some(known) = &known {
+            let cart = self.shopper.get(&format!("/carts/{}", id(known))).await;
+            if cart.status.is_success() && cart.json()["items"][0].is_object() {
+                return cart.json();
+            }
+        }
+        let body = json!({"items": [{"sku": "CUP-1", "quantity": 1}]});
+        let cart = self.shopper.post("/carts", &body).await.json();
+        *self.cart.lock().unwrap() = Some(cart.clone());
+        cart
+    }
+
+    async fn coupon(&self) -> Value {
+        let code = self.host.app.store().id_new("cpn").to_uppercase();
+        self.admin.post("/coupons", &json!({"code": code, "ruleId": "welcome"})).await.expect(201)
     }
 
     /// A client with a session of its own.
@@ -151,9 +199,17 @@ impl World {
                 let upload = upload.form(&[("file", Some("image/png"), &png(2, 3, 80))]);
                 template.replace("{id}", id(&self.admin.send(upload).await.expect(201)))
             }
+            "/coupons/{id}" if method == "DELETE" => template.replace("{id}", id(&self.coupon().await)),
             "/auth/sessions/{id}" => {
                 let sessions = caller.get("/auth/sessions").await.json();
                 template.replace("{id}", sessions[0]["id"].as_str().unwrap_or("ses_none"))
+            }
+            _ if template.starts_with("/carts/") => {
+                let cart = self.cart().await;
+                template
+                    .replace("{id}", id(&cart))
+                    .replace("{itemId}", id(&cart["items"][0]))
+                    .replace("{code}", "WELCOME")
             }
             _ => {
                 let subject = match template.split('/').nth(1).unwrap_or_default() {
@@ -161,12 +217,20 @@ impl World {
                     "categories" => &self.category,
                     "roles" => &self.role,
                     "users" => &self.ada,
+                    "coupons" => &self.coupon,
+                    "orders" => &self.order,
+                    "payments" => &self.order["payments"][0],
+                    "fulfillments" => &self.order["fulfillments"][0],
+                    "returns" => &self.order["returns"][0],
+                    "plugins" => &json!({"id": "pricing-promotions"}),
                     _ => &Value::Null,
                 };
                 let member = |name: &str| subject[name].as_str().unwrap_or("{nothing}").to_owned();
                 template
                     .replace("{id}", &member("id"))
                     .replace("{slug}", &member("slug"))
+                    .replace("{number}", &member("number"))
+                    .replace("{provider}", "payment-sandbox")
                     .replace("{sku}", "CUP-1")
                     .replace("{addressId}", id(&self.address))
                     .replace("{variantId}", self.product["variants"][0]["id"].as_str().unwrap())

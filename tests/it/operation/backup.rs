@@ -198,6 +198,10 @@ impl ControlHandlers for Stuck {
         Ok(stream::once(async { Ok(header) }).chain(stream::pending()).boxed())
     }
 
+    async fn order_replay(&self, _: String) -> Result<host::plugin::Replayed, Refused> {
+        panic!("nobody asks")
+    }
+
     async fn audit_verify(&self) -> Result<AuditReport, Refused> {
         panic!("nobody asks")
     }

@@ -202,10 +202,12 @@ fn version_conflict(expected: u64, current: u64) -> ApiError {
 }
 
 fn refused(faults: Vec<ConfigFault>) -> ApiError {
-    let error = ApiError::new("validation_failed", "The plugin does not accept this configuration.");
+    let code = |unknown: bool| if unknown { "unknown_field" } else { "validation_failed" };
+    let any_unknown = faults.iter().any(|fault| fault.unknown);
+    let error = ApiError::new(code(any_unknown), "The plugin does not accept this configuration.");
     faults
         .into_iter()
-        .fold(error, |error, fault| error.field(&fault.pointer, "validation_failed", fault.message))
+        .fold(error, |error, fault| error.field(&fault.pointer, code(fault.unknown), fault.message))
 }
 
 fn view(plugin: &LoadedPlugin, config_version: u64) -> Plugin {

@@ -315,15 +315,29 @@ fn coupons_are_used_by_orders_and_given_back() {
 
 #[test]
 fn the_last_use_of_a_coupon_is_used_once() {
-    let shop = Shop::new();
-    shop.host.add_rule::<Ten>(&json!({}));
-    shop.coupon("TEN", Some(1), None);
-    let cart = || shop.cart(&[("A", 1)], &json!({"coupons": ["TEN"]}));
-    let other = Request { caller: guest(), ..shop.request("createOrder", "", "other", &order_of(&cart())) };
-    shop.host.before_commit(0, |host| drop(host.call::<Orders>(other).unwrap()));
-    refused(shop.checkout(&cart(), "k"), 409, "coupon_exhausted");
-    assert_eq!(shop.orders().len(), 1);
-    shop.check_settled();
+    for (limit, per_customer, email) in [
+        (Some(1), None, "b@example.com"),
+        (None, Some(1), "ADA@example.com"),
+        (None, Some(2), "b@example.com"),
+    ] {
+        let shop = Shop::new();
+        shop.host.add_rule::<Ten>(&json!({}));
+        shop.coupon("TEN", limit, per_customer);
+        let cart = || shop.cart(&[("A", 1)], &json!({"coupons": ["TEN"]}));
+        let mut order = order_of(&cart());
+        order["email"] = json!(email);
+        let other = shop.request("createOrder", "", "other", &order);
+        let own = cart();
+        shop.host.before_commit(0, |host| drop(host.call::<Orders>(other).unwrap()));
+        let answer = shop.checkout(&own, "k");
+        if per_customer == Some(2) {
+            assert_eq!(answer.unwrap().status, 201);
+        } else {
+            refused(answer, 409, "coupon_exhausted");
+            assert_eq!(shop.orders().len(), 1);
+        }
+        shop.check_settled();
+    }
 }
 
 #[test]

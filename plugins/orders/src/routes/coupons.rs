@@ -10,7 +10,7 @@ use crate::{
 
 /// Fields that lists may be filtered by.
 const FILTERS: &[&str] =
-    &["id", "code", "ruleId", "used", "limit", "startsAt", "endsAt", "version", "createdAt", "updatedAt"];
+    &["id", "code", "ruleId", "used", "startsAt", "endsAt", "version", "createdAt", "updatedAt"];
 
 /// Fields that lists may be sorted by.
 const SORTS: &[&str] = &["id", "code", "endsAt", "createdAt", "updatedAt"];

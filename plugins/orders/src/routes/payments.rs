@@ -177,14 +177,17 @@ pub(crate) fn payments(router: &mut Router) {
         .post("/payments/{id}/sync", "syncPayment", payments::sync)
         .summary("Ask how a payment stands")
         .description(
-            "Asks the provider now what became of everything of the payment whose outcome is open. It happens by itself \
-             too, at growing intervals.",
+            "Asks the provider now what became of everything of the payment whose outcome is open: for whoever comes back \
+             from something that they had to do. It happens by itself too, at growing intervals.",
         )
+        .public()
+        .customer()
         .permission("payments:write")
         .path_param("id", "The payment's id.")
+        .header_param::<String>("x-cart-token", "The `cartToken` of the cart that a guest made the order of.")
         .returns::<Payment>(200, "The payment as it is now.")
         .example(payment)
-        .errors(&["not_found", "version_conflict", "conflict", "unavailable"])
+        .errors(&["not_found", "forbidden", "version_conflict", "conflict", "unavailable"])
         .calls_providers();
     router
         .post("/payments/webhooks/{provider}", "receivePaymentWebhook", webhooks::receive)
@@ -199,7 +202,8 @@ pub(crate) fn payments(router: &mut Router) {
         .example(|| json!("…"))
         .returns::<Received>(200, "It is stored.")
         .example(|| json!({"received": true}))
-        .errors(&["unauthenticated", "validation_failed", "conflict", "unavailable"]);
+        .errors(&["not_found", "unauthenticated", "validation_failed", "conflict", "unavailable"])
+        .calls_providers();
     router.scheduled("settleOrders", SETTLE_MS, reconcile::settle_orders);
 }
 
