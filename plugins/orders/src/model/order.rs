@@ -108,7 +108,7 @@ pub struct StoredOrder {
     /// The reservation of its stock.
     #[serde(rename = "_reservationId")]
     pub reservation_id: String,
-    /// The request that made it ([`plugin_sdk::Request::key`]).
+    /// The request that made it ([`plugin_sdk::Caller::request_key`]).
     #[serde(rename = "_requestKey")]
     pub request_key: Option<String>,
     /// What providers call its payments: each with the provider's name and a space before it.
