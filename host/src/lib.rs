@@ -9,6 +9,8 @@ pub mod clock;
 pub mod codes;
 pub mod config;
 pub mod control;
+#[cfg(debug_assertions)]
+mod failpoint;
 mod http;
 pub mod identity;
 pub mod import;

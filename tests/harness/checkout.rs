@@ -67,6 +67,11 @@ impl Shopper {
         }
     }
 
+    /// What proves that the cart is a guest's.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     pub async fn quote(&self) -> Value {
         self.send(Method::POST, "/quote", &json!({})).await.expect(201)
     }

@@ -25,6 +25,11 @@ impl Client {
         self.send(self.request(Method::GET, path)).await
     }
 
+    /// The same caller at another host.
+    pub fn moved_to(&self, origin: &str) -> Self {
+        Self { origin: origin.to_owned(), ..self.clone() }
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await
     }

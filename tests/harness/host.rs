@@ -30,6 +30,9 @@ pub const START_MS: i64 = 1_767_225_600_000;
 pub const ADMIN_EMAIL: &str = "admin@example.com";
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
 
+/// What the hosts of tests sign tokens with.
+pub const JWT_SECRET: &str = "a secret of the tests, long enough to sign with";
+
 /// Where built components lie: `target/plugins` and `target/fixtures` of the repository, made by `cargo xtask test`.
 pub fn built(folder: &str, name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
@@ -75,6 +78,8 @@ pub struct TestHostBuilder {
     configure: Box<dyn FnOnce(&mut Config)>,
     data: Option<TempDir>,
     on_mongodb: bool,
+    database: Option<Arc<TestDatabase>>,
+    start_ms: i64,
 }
 
 /// A running host.
@@ -95,7 +100,7 @@ pub struct TestHost {
 pub const SHOP_GRANTS: &str = include_str!("../../config/plugins.toml");
 
 /// The plugins of a shop that needs nothing from outside.
-const SHOP_PLUGINS: [&str; 10] = [
+pub(crate) const SHOP_PLUGINS: [&str; 10] = [
     "products",
     "categories",
     "inventory",
@@ -117,6 +122,8 @@ impl TestHostBuilder {
             configure: Box::new(|_| {}),
             data: None,
             on_mongodb: false,
+            database: None,
+            start_ms: START_MS,
         }
     }
 
@@ -182,6 +189,18 @@ impl TestHostBuilder {
         self
     }
 
+    /// Goes on with a database that another host had.
+    pub fn on_database(mut self, database: Arc<TestDatabase>) -> Self {
+        self.database = Some(database);
+        self
+    }
+
+    /// Starts with this time instead of [`START_MS`].
+    pub fn at_ms(mut self, start_ms: i64) -> Self {
+        self.start_ms = start_ms;
+        self
+    }
+
     pub async fn start(self) -> TestHost {
         host::telemetry::init_metrics();
         let data = self.data.unwrap_or_else(|| tempfile::tempdir().unwrap());
@@ -197,7 +216,10 @@ impl TestHostBuilder {
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.store.data_dir = data_dir;
-        let database = if self.on_mongodb { Some(mongod::database().await) } else { None };
+        let database = match self.database {
+            None if self.on_mongodb => Some(mongod::database().await),
+            given => given,
+        };
         config.store.mongodb_uri =
             database.as_ref().map(|database| SecretString::from(database.uri.as_str()));
         config.plugins.dir = plugins_dir.clone();
@@ -205,9 +227,9 @@ impl TestHostBuilder {
         config.plugins.watch = false;
         config.plugins.poll_ms = 200;
         config.plugins.debounce_ms = 20;
-        config.auth.jwt_secret = Some(SecretString::from("a secret of the tests, long enough to sign with"));
+        config.auth.jwt_secret = Some(SecretString::from(JWT_SECRET));
         (self.configure)(&mut config);
-        let (clock, manual) = Clock::manual(START_MS);
+        let (clock, manual) = Clock::manual(self.start_ms);
         let app = App::start(config, clock).await.unwrap_or_else(|error| {
             panic!("the host does not start: {error} {:?}", std::error::Error::source(&error));
         });
@@ -255,6 +277,11 @@ impl TestHost {
 
     pub fn data_dir(&self) -> &Path {
         self.data.path()
+    }
+
+    /// Where its documents are if not in the data directory.
+    pub fn database(&self) -> Option<Arc<TestDatabase>> {
+        self.database.clone()
     }
 
     /// A client that says nothing about itself.

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod checkout;
 pub mod client;
 pub mod conservation;
+pub mod crash;
 pub mod host;
 pub mod images;
 pub mod linear;

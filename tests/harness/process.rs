@@ -71,6 +71,18 @@ impl Place {
         place
     }
 
+    /// A place in a folder where a host of this process was: data in `data`, components in `plugins`.
+    pub fn in_folder(folder: TempDir) -> Self {
+        let (data_dir, plugins_dir) = (folder.path().join("data"), folder.path().join("plugins"));
+        share_compiled(&data_dir);
+        Self { folder, data_dir, plugins_dir, environment: Vec::new() }
+    }
+
+    /// The folder, for another host to go on with.
+    pub fn into_folder(self) -> TempDir {
+        self.folder
+    }
+
     /// Writes the configuration file: what every test needs, and this.
     pub fn configure(&self, text: &str) {
         let grants = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("config/plugins.toml");

@@ -5,6 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use host::store::Store;
 use hyper::Method;
 use serde_json::{Value, json};
 use store_model::Query;
@@ -82,10 +83,15 @@ const COLLECTIONS: [&str; 27] = [
 
 /// All documents of a collection, by id.
 pub async fn documents(host: &TestHost, collection: &str) -> BTreeMap<String, Value> {
+    documents_of(host.app.store(), collection).await
+}
+
+/// The same without a host.
+pub async fn documents_of(store: &Store, collection: &str) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     let mut query = Query { limit: 1000, ..Query::default() };
     loop {
-        let page = host.app.store().document_find(collection, &query).await.unwrap();
+        let page = store.document_find(collection, &query).await.unwrap();
         for document in page.documents {
             all.insert(document.id, serde_json::from_str(&document.json).unwrap());
         }

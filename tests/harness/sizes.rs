@@ -60,6 +60,12 @@ pub const LINEAR_WINDOWS: Size = Size { usual: 4, extended: 200 };
 pub const CHECKOUT_SWAPS: Size = Size { usual: 6, extended: 100 };
 /// Times a serving process is killed.
 pub const SERVER_KILLS: Size = Size { usual: 10, extended: 200 };
+/// How often a host dies at each boundary between two writes of an order's operations.
+pub const CRASHES: Size = Size { usual: 1, extended: 3 };
+/// The same on MongoDB, where each takes a database of its own.
+pub const CRASHES_MONGODB: Size = Size { usual: 0, extended: 2 };
+/// Times a serving process is killed while many buy the same.
+pub const BUYER_KILLS: Size = Size { usual: 3, extended: 200 };
 /// Damaged backups.
 pub const DAMAGED_BACKUPS: Size = Size { usual: 500, extended: 20_000 };
 /// Times a restoring process is killed.

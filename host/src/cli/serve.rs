@@ -34,6 +34,8 @@ pub(super) fn prepare(arguments: &ServeArguments, output: Output) -> Result<Conf
     let loaded = Config::load(&arguments.overrides())?;
     let mut config = loaded.config;
     telemetry::init(&config);
+    #[cfg(debug_assertions)]
+    crate::failpoint::arm(loaded.fail_at);
     for warning in &loaded.warnings {
         output.warning(warning);
     }

@@ -11,6 +11,8 @@ use super::{
     secret::{HIDDEN, SECRET_KEYS},
     signing,
 };
+#[cfg(debug_assertions)]
+use crate::failpoint::{self, FailPoint};
 
 const DEFAULT: &str = include_str!("../../../config/default.toml");
 const DEVELOPMENT: &str = include_str!("../../../config/development.toml");
@@ -51,6 +53,9 @@ pub struct Loaded {
     pub settings: Vec<Setting>,
     /// What works, but should not stay like this.
     pub warnings: Vec<String>,
+    /// Where to die, for tests.
+    #[cfg(debug_assertions)]
+    pub(crate) fail_at: Option<FailPoint>,
 }
 
 /// One key for `wares config show`.
@@ -96,7 +101,26 @@ pub(super) fn load(overrides: &Overrides, variables: Variables<'_>) -> Result<Lo
     config.server.complete();
     let warnings = warnings(&config);
     let settings = settings(&layers, &config);
-    Ok(Loaded { config, settings, warnings })
+    Ok(Loaded {
+        config,
+        settings,
+        warnings,
+        #[cfg(debug_assertions)]
+        fail_at: fail_at(variables)?,
+    })
+}
+
+#[cfg(debug_assertions)]
+fn fail_at(variables: Variables<'_>) -> Result<Option<FailPoint>, ConfigError> {
+    let name = failpoint::VARIABLE;
+    let Some(text) = variables(name).map_err(|()| ConfigError::NotText { name })? else { return Ok(None) };
+    let point = FailPoint::parse(&text).ok_or_else(|| ConfigError::Invalid {
+        origin: Source::Environment(name),
+        key: "fail_at".to_owned(),
+        value: format!("{text:?}"),
+        expected: failpoint::EXPECTED.to_owned(),
+    })?;
+    Ok(Some(point))
 }
 
 fn environment(variables: Variables<'_>) -> Result<Environment, ConfigError> {

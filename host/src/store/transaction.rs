@@ -14,6 +14,8 @@ use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write, is_
 use tokio::sync::watch;
 
 use super::{Actor, AuditEntry, CommitError, Store, Unavailable, idempotency::IdempotencyKey, jobs};
+#[cfg(debug_assertions)]
+use crate::failpoint::{self, Step};
 
 /// The HTTP answer that went with a commit.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,10 +161,10 @@ impl Transaction {
         let writes = self.complete_writes(store, writes, &events, answer.as_ref());
         let (sender, mut result) = watch::channel(None);
         self.state().last = Some(InFlight { result: result.clone(), answer: answer.clone(), parts });
-        let store = store.clone();
+        let (store, about) = (store.clone(), self.about.clone());
         // Detached: whoever stops waiting, the commit goes on and its result is kept.
         tokio::spawn(async move {
-            let outcome = store.commit(writes).await;
+            let outcome = about.commit(&store, writes).await;
             sender.send_replace(Some(Arc::new(outcome)));
         });
         let outcome = wait(&mut result).await;
@@ -222,7 +224,7 @@ impl Transaction {
         let mut record = key.record(answer.status, &answer.headers, answer.version);
         record.insert("body".to_owned(), body);
         let write = key.replace(record, version, Vec::new());
-        store.commit(vec![write]).await.map(drop)
+        self.about.commit(store, vec![write]).await.map(drop)
     }
 
     fn settled(&self) -> Settled {
@@ -292,6 +294,19 @@ impl Transaction {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl About {
+    async fn commit(&self, store: &Store, writes: Vec<Write>) -> Result<Vec<Option<Document>>, CommitError> {
+        #[cfg(debug_assertions)]
+        failpoint::reach(&self.operation_id, Step::BeforeCommit);
+        let outcome = store.commit(writes).await;
+        #[cfg(debug_assertions)]
+        if outcome.is_ok() {
+            failpoint::reach(&self.operation_id, Step::AfterCommit);
+        }
+        outcome
     }
 }
 

@@ -81,7 +81,8 @@ impl Period {
                 None => Err(Problem::invalid_parameter(name, "It is no RFC 3339 time.")),
             },
         };
-        let to = moment("to")?.unwrap_or(ctx.now_ms());
+        // Up to now, what happens now included.
+        let to = moment("to")?.unwrap_or(ctx.now_ms() + 1);
         let from = moment("from")?.unwrap_or((to - DEFAULT_DAYS * DAY_MS).max(YEAR_0_MS));
         if from >= to {
             return Err(Problem::invalid_parameter("from", "The period ends before it begins."));

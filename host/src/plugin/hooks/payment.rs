@@ -9,6 +9,8 @@ use std::{
 };
 
 use super::{HookReach, tell};
+#[cfg(debug_assertions)]
+use crate::failpoint::{self, Step};
 use crate::plugin::{
     bindings::exports::wares::payment::provider as guest,
     call::{Invocation, LoadedPlugin, PROVIDER_MARGIN},
@@ -98,7 +100,12 @@ impl<'p> Provider<'p> {
             Err(guest::Error::Unknown(_)) => "unknown",
             Err(guest::Error::Invalid(_)) => "problem",
         };
-        match self.invoke(operation, verb, check, word).await {
+        #[cfg(debug_assertions)]
+        failpoint::reach(operation, Step::BeforeProvider);
+        let answered = self.invoke(operation, verb, check, word).await;
+        #[cfg(debug_assertions)]
+        failpoint::reach(operation, Step::AfterProvider);
+        match answered {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(error)) => Err(PaymentFailure::Answered(error)),
             Err(error) if matches!(error.failure, Failure::Overload | Failure::BreakerOpen) => {
