@@ -81,8 +81,7 @@ impl Period {
                 None => Err(Problem::invalid_parameter(name, "It is no RFC 3339 time.")),
             },
         };
-        // Up to now, what happens now included.
-        let to = moment("to")?.unwrap_or(ctx.now_ms() + 1);
+        let to = moment("to")?.unwrap_or(ctx.now_ms());
         let from = moment("from")?.unwrap_or((to - DEFAULT_DAYS * DAY_MS).max(YEAR_0_MS));
         if from >= to {
             return Err(Problem::invalid_parameter("from", "The period ends before it begins."));

@@ -5,7 +5,7 @@
 //! nothing. Ids, order numbers and times differ from run to run: they are compared by their kind, and ids and numbers
 //! by which of them are the same.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use host::identity::{AccountKind, NewAccount};
 use platform_tests::{
@@ -18,6 +18,8 @@ const ORDERS: &str = include_str!("../../../docs/ORDERS.md");
 
 /// Where the document's host is.
 const ORIGIN: &str = "http://127.0.0.1:8080";
+/// How often the host's clock is moved on.
+const TICK: Duration = Duration::from_millis(5);
 /// Ends the output of a block.
 const END: char = '\u{1e}';
 
@@ -53,7 +55,17 @@ async fn the_examples_of_the_document_show_what_happens() {
     shell.args(["-c", &format!("set -euo pipefail\n{script}")]).current_dir(host.data_dir());
     // Nobody's `.curlrc` and no proxy.
     shell.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    // Figures are of what was before now: time goes on as it does for a reader.
+    let clock = host.clock.clone();
+    let going_on = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            clock.advance(TICK);
+        }
+    });
     let output = tokio::task::spawn_blocking(move || shell.output().unwrap()).await.unwrap();
+    going_on.abort();
 
     let printed = String::from_utf8(output.stdout).unwrap();
     let mut printed = printed.split(END);
