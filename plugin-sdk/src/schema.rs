@@ -133,10 +133,12 @@ pub fn add_read_only(schema: &mut Schema, name: &str, mut member: Value) {
 
 /// For `#[schemars(transform = …)]` on a response type: every member is always there, also one that may be null.
 pub fn all_required(schema: &mut Schema) {
-    // What the store keeps is not written with the rest, and is shown nevertheless.
+    // What the store keeps is not written with the rest, and is shown nevertheless. What older documents lack is
+    // nothing that an answer lacks.
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.values_mut().filter_map(Value::as_object_mut).for_each(|member| {
             member.remove("writeOnly");
+            member.remove("default");
         });
     }
     let names: Vec<Value> = schema
