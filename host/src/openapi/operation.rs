@@ -83,7 +83,7 @@ fn content(body: &Body) -> Value {
     }
     // A merge patch may be sent as plain JSON too, as most clients do.
     let mut content = Map::new();
-    if body.media_type != "application/json" {
+    if body.media_type == "application/merge-patch+json" {
         content.insert("application/json".to_owned(), Value::Object(media.clone()));
     }
     content.insert(body.media_type.clone(), Value::Object(media));

@@ -55,11 +55,39 @@ ADDRESS = [
 CART = [
     r"^An item has either a `variantId` or a `sku`\.$",
     r"^`.*` is no currency of ISO 4217\.$",
+    # What is sold, and in which currencies, is data.
+    r"^`.*` is not sold in ",
+    r"^There is no variant ",
 ]
 # What an order is made of depends on who makes it, and on what the cart holds.
 ORDER = CART + ADDRESS + [
     r"^An order is made of a cart\.$",
     r"^An order is made either of a cart or of items\.$",
+    r"^A quote is of a cart\.$",
+    r"^Only the staff may set this\.$",
+    r"^It is no currency of ISO 4217\.$",
+    r"^Without an account an order needs an e-mail address\.$",
+    r"^There is no payment method `",
+]
+# What remains of an order is known by the order.
+REMAINING = [
+    r"^Nothing remains\.$",
+    r"^An amount is above zero\.$",
+    r"^There is no payment method `",
+    r"^The order has no such (item|return)\.$",
+    r"^Everything is packed\.$",
+]
+# Members of a placed order are about each other.
+IMPORTED = ADDRESS + [
+    r"^A completed order was sent\.$",
+    r"^What was sent is ",
+    r"^Nothing was sent\.$",
+    r"^That is (more than was paid|in the future)\.$",
+    r"^That is more than the lines come to\.",
+    r"^It is no (RFC 3339 time|currency of ISO 4217)\.$",
+    r"^The codes in `coupons` get this name\.$",
+    r"^The totals of the lines ",
+    r"^The order comes to more than can be counted\.$",
 ]
 
 ACCOUNT = ADDRESS + [
@@ -100,6 +128,12 @@ RULES = {
     "addCartItem": CART,
     "replaceCartAddresses": ADDRESS,
     "createOrder": ORDER,
+    "importOrder": IMPORTED,
+    "payOrder": REMAINING,
+    "capturePayment": REMAINING,
+    "refundPayment": REMAINING,
+    "createFulfillment": REMAINING,
+    "createReturn": REMAINING,
     "replaceOrder": ADDRESS,
     "updateOrder": ADDRESS,
     # A configuration's schema is the plugin's, and not the document's.
