@@ -58,12 +58,21 @@ CART = [
     # What is sold, and in which currencies, is data.
     r"^`.*` is not sold in ",
     r"^There is no variant ",
+    r"^`.*` is not sold any more\.$",
+    r"^There can be \d+ different variants in a cart\.$",
+]
+COUPON = [
+    r"^The end is after the start\.$",
+    r"^`.*` is no RFC 3339 time\.$",
 ]
 # What an order is made of depends on who makes it, and on what the cart holds.
 ORDER = CART + ADDRESS + [
     r"^An order is made of a cart\.$",
     r"^An order is made either of a cart or of items\.$",
     r"^A quote is of a cart\.$",
+    r"^The cart says this\.$",
+    r"^There is something to pay\.$",
+    r"^It is not said where to send the goods\.$",
     r"^Only the staff may set this\.$",
     r"^It is no currency of ISO 4217\.$",
     r"^Without an account an order needs an e-mail address\.$",
@@ -124,6 +133,8 @@ RULES = {
         # Reasons are words of the shop's own, but these two.
         r"^`(shipped|restocked)` is for movements that orders make\.$",
     ],
+    "createCoupon": COUPON,
+    "updateCoupon": COUPON,
     "createCart": CART,
     "addCartItem": CART,
     "replaceCartAddresses": ADDRESS,
