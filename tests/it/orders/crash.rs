@@ -79,12 +79,14 @@ async fn play_all(deed: Deed) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_mongodb_a_crash_leaves_all_of_a_checkout_or_nothing() {
-    if CRASHES_MONGODB.get() == 0 || !mongod::is_there() {
+    if !mongod::is_there() {
         return;
     }
     let mut runner = random::runner(1);
     let deed = Deed::Checkout("tok_approve");
-    for point in deed.points() {
+    // After the first commit, after the provider's and after the last, or all.
+    let (first, step) = if is_extended() { (0, 1) } else { (1, 3) };
+    for point in deed.points().into_iter().skip(first).step_by(step) {
         for _ in 0..CRASHES_MONGODB.get() {
             let mut scene = deed.scene(Some(mongod::database().await)).await;
             let schedule = schedule(&mut runner, point.clone(), &scene);
