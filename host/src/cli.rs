@@ -69,6 +69,7 @@ async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCod
             import::categories::<A>(arguments, output).await
         }
         Command::Import(ImportCommand::Users(arguments)) => import::users::<A>(arguments, output).await,
+        Command::Import(ImportCommand::Orders(arguments)) => import::orders::<A>(arguments, output).await,
         Command::Export(ExportCommand::Products(arguments)) => export::products::<A>(arguments, output).await,
         Command::Export(ExportCommand::Categories(arguments)) => {
             export::categories::<A>(arguments, output).await

@@ -1,12 +1,12 @@
-//! Catalogues and people from files, and catalogues into files, for shops that run: many rows, some of them broken, the command killed half-way.
+//! Catalogues, people and orders from files, and catalogues into files, for shops that run: many rows, some of them broken, the command killed half-way.
 //!
 //! Everything goes through the API as the system caller, so that imported data meets the rules of the plugins. Invariants:
 //! - Memory does not grow with the file. It is read by a thread of its own and sent batch by batch.
 //! - A broken row is told and stops nothing else. Rows are told in the order of the file.
 //! - What a killed import did is not done twice by the next one: products are found by their slug and variants by their
 //!   SKU, stock is adjusted under keys that the journal keeps, and what is known to be done is not sent again.
-//! - A dry run asks the API for commits that cannot come about (`trial`), and so writes nothing. Of people it only looks
-//!   up who is there.
+//! - A dry run asks the API for commits that cannot come about (`trial`), and so writes nothing. Of people and
+//!   orders it only looks up who and what is there.
 //!
 //! `docs/IMPORT.md` has the formats. The first fill of a shop is the module `seed`.
 
@@ -16,6 +16,7 @@ mod export;
 mod journal;
 mod mistakes;
 mod ndjson;
+mod orders;
 mod run;
 mod send;
 mod shelves;
@@ -48,6 +49,8 @@ pub enum Kind {
     Categories,
     /// Customers, found by their address.
     Users,
+    /// Placed in another shop, found by their number.
+    Orders,
 }
 
 /// How the file is written.
@@ -151,7 +154,7 @@ impl Mistake {
     }
 }
 
-/// A product, a category or a person as the file has it.
+/// A product, a category, a person or an order as the file has it.
 #[derive(Debug, Clone, Default)]
 struct Draft {
     /// Its number in the file, from 0.
@@ -159,7 +162,7 @@ struct Draft {
     place: Place,
     /// The last line that belongs to it.
     end_line: u64,
-    /// What it is found by in the shop: of a person the address.
+    /// What it is found by in the shop: of a person the address, of an order the number.
     slug: String,
     /// The request's members but for references to categories.
     body: Map<String, Value>,

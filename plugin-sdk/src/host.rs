@@ -56,7 +56,7 @@ pub trait Host {
     fn hooks(&self) -> Option<&dyn Hooks> {
         None
     }
-    /// The outside, in native tests; see [`http_client`](crate::http_client).
+    /// The outside, in native tests; see [`crate::http_client`].
     #[cfg(not(target_family = "wasm"))]
     fn http_send(&self, _request: &http_client::Request) -> Result<http_client::Response, SendError> {
         Err(SendError::Denied("this host reaches nobody".to_owned()))

@@ -24,6 +24,9 @@ pub struct Shopper {
     token: Option<String>,
 }
 
+/// What the shipped configuration takes for sending an order, in cents.
+pub const SHIPPING: i64 = 490;
+
 /// Where things are sent in tests.
 pub fn address() -> Value {
     json!({"name": "Ada", "line1": "Main Street 1", "city": "Springfield", "postalCode": "12345", "country": "US"})
@@ -101,6 +104,7 @@ pub fn items_order(items: &[(&str, u32)]) -> Value {
         "email": "ada@example.com",
         "currency": "USD",
         "shippingAddress": address(),
+        "shippingMethod": "shipping-flat:standard",
         "payment": {"provider": "payment-sandbox", "token": "tok_approve"},
     })
 }

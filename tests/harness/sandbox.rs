@@ -4,10 +4,8 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Draft};
 
-/// To be added to the plugins file: lets the sandbox believe what is signed here.
-pub const GRANTS: &str =
-    "\n[plugins.payment-sandbox.config]\nwebhookSecret = \"a secret between the sandbox and the tests\"\n";
-const SECRET: &str = "a secret between the sandbox and the tests";
+/// The `webhookSecret` of the shipped plugins file.
+const SECRET: &str = "only for the sandbox";
 /// The header with the signature.
 pub const SIGNATURE: &str = "sandbox-signature";
 

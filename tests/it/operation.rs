@@ -6,6 +6,7 @@ mod disk;
 mod import;
 mod kill;
 mod migrate;
+mod orders;
 mod people;
 mod reload_kill;
 mod restore;

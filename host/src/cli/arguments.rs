@@ -31,7 +31,7 @@ pub(super) enum Command {
     User(UserCommand),
     /// Fill the shop with the sample catalogue, or with one from a file; what exists already is left alone
     Seed(SeedArguments),
-    /// Import products, categories or users from a file; a broken row is told and skipped, a killed import goes on
+    /// Import products, categories, users or orders from a file; a broken row is told and skipped, a killed import goes on
     #[command(subcommand)]
     Import(ImportCommand),
     /// Write products or categories to a file that can be imported
@@ -158,6 +158,8 @@ pub(super) enum ImportCommand {
     Categories(ImportCategoriesArguments),
     /// Import customers and staff from NDJSON, with the hashes of their passwords
     Users(ImportUsersArguments),
+    /// Import orders that were placed in another shop, from NDJSON
+    Orders(ImportOrdersArguments),
 }
 
 /// What every import can be told.
@@ -169,7 +171,7 @@ pub(super) struct ImportArguments {
     /// Check every row against the shop, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// What happens to what the shop has already, by its slug or e-mail address
+    /// What happens to what the shop has already, by its slug, e-mail address or number
     #[arg(long, value_enum, default_value = "update", value_name = "WHAT")]
     pub(super) existing: ExistingArgument,
     /// Write every error with its row to this file: CSV, or NDJSON if it is named so
@@ -205,6 +207,12 @@ pub(super) struct ImportCategoriesArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct ImportUsersArguments {
+    #[command(flatten)]
+    pub(super) import: ImportArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportOrdersArguments {
     #[command(flatten)]
     pub(super) import: ImportArguments,
 }

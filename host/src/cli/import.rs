@@ -9,7 +9,7 @@ use super::{
     Application, Failure, Output,
     arguments::{
         CategoryFromArgument, ExistingArgument, FormatArgument, ImportArguments, ImportCategoriesArguments,
-        ImportProductsArguments, ImportUsersArguments, StockArgument,
+        ImportOrdersArguments, ImportProductsArguments, ImportUsersArguments, StockArgument,
     },
     progress::Progress,
     serve::start,
@@ -72,6 +72,15 @@ pub(super) async fn users<A: Application>(
 ) -> Result<ExitCode, Failure> {
     let config = Config::load(&arguments.import.place.overrides())?.config;
     let options = Options { kind: Kind::Users, ..options(&arguments.import) };
+    run::<A>(config, &options, &arguments.import, output).await
+}
+
+pub(super) async fn orders<A: Application>(
+    arguments: ImportOrdersArguments,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let config = Config::load(&arguments.import.place.overrides())?.config;
+    let options = Options { kind: Kind::Orders, ..options(&arguments.import) };
     run::<A>(config, &options, &arguments.import, output).await
 }
 
@@ -304,6 +313,7 @@ fn summary(report: &Report, kind: Kind) -> String {
         Kind::Products => "products",
         Kind::Categories => "categories",
         Kind::Users => "users",
+        Kind::Orders => "orders",
     };
     let Report { dry_run, created, updated, skipped, done_before, refused, .. } = report;
     let mut text = match dry_run {

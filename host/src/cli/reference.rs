@@ -50,6 +50,8 @@ mod tests {
             "seed",
             "import products",
             "import categories",
+            "import users",
+            "import orders",
             "export products",
             "export categories",
             "db backup",

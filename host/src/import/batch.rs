@@ -83,7 +83,7 @@ impl Cost {
     fn of(draft: &Draft, kind: Kind) -> Self {
         let shelves = draft.shelves.as_deref().unwrap_or_default();
         let needs = match kind {
-            Kind::Products | Kind::Users => Vec::new(),
+            Kind::Products | Kind::Users | Kind::Orders => Vec::new(),
             Kind::Categories => shelves.iter().map(|shelf| slug_name(&shelf.slug)).collect(),
         };
         let bytes = serde_json::to_vec(&draft.body).map_or(0, |json| json.len());

@@ -1,4 +1,4 @@
-//! Our own format: one product, category or person in a line, as the API reads and writes it.
+//! Our own format: one product, category, person or order in a line, as the API reads and writes it.
 //!
 //! What differs from the API is what is of one shop only: a product names its `categories` by slug and a category its
 //! `parent`, variants have no id, and may tell what is `onHand`.
@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Count, Draft, ImportError, Item, Kind, Mistake, Place, Shelf, users};
+use super::{Count, Draft, ImportError, Item, Kind, Mistake, Place, Shelf, orders, users};
 use crate::seed::text;
 
 /// Longest line. The largest product that the API takes is far below.
@@ -124,6 +124,7 @@ impl Iterator for Reader {
 pub(super) fn draft(kind: Kind, mut body: Map<String, Value>, place: Place) -> Result<Draft, Box<Mistake>> {
     let slug = match kind {
         Kind::Users => users::address(&mut body, place)?,
+        Kind::Orders => orders::number(&mut body, place)?,
         Kind::Products | Kind::Categories => slug(&mut body, place)?,
     };
     let wrong = |pointer: &str, message: &str| {
@@ -143,7 +144,7 @@ pub(super) fn draft(kind: Kind, mut body: Map<String, Value>, place: Place) -> R
             Some(Value::String(slug)) => Some(vec![Shelf { slug, names: Vec::new() }]),
             Some(_) => return Err(wrong("/parent", "The parent is named by its slug.")),
         },
-        Kind::Users => None,
+        Kind::Users | Kind::Orders => None,
     };
     if shelves.is_some() {
         // Ids are of the shop that the line came from.

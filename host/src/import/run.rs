@@ -110,6 +110,7 @@ async fn check(api: &impl SystemApi, kind: Kind) -> Result<(), ImportError> {
         Kind::Products => &[Kind::Categories, Kind::Products],
         Kind::Categories => &[Kind::Categories],
         Kind::Users => &[Kind::Users],
+        Kind::Orders => &[Kind::Orders],
     };
     for kind in needed {
         let path = send::path(*kind);

@@ -14,6 +14,7 @@ use super::{
     Draft, Existing, ImportError, Journal, Kind, Mistake, Options, StockMode,
     answers::{Refusal, is_slug},
     batch::Batch,
+    orders,
     shelves::Shelves,
     shopify, stock,
     trial::{self, Planned},
@@ -129,6 +130,7 @@ pub(super) fn path(kind: Kind) -> &'static str {
         Kind::Products => "/products",
         Kind::Categories => "/categories",
         Kind::Users => "/users",
+        Kind::Orders => "/orders",
     }
 }
 
@@ -141,6 +143,13 @@ async fn attempt<A: SystemApi>(
     let found = match look_up(work, &drafts).await? {
         Ok(found) => found,
         Err(refusal) => return Ok(Attempt::Trouble(drafts, refusal)),
+    };
+    let customers = match work.options.kind {
+        Kind::Orders => match orders::customers(work.api, &drafts).await? {
+            Ok(customers) => customers,
+            Err(refusal) => return Ok(Attempt::Trouble(drafts, refusal)),
+        },
+        _ => HashMap::new(),
     };
     let (mut sending, mut settled) = (Vec::new(), Vec::new());
     for mut draft in drafts {
@@ -155,7 +164,8 @@ async fn attempt<A: SystemApi>(
             }
             (Some(_), Existing::Fail) if !own => {
                 let message = format!("`{}` is there already.", draft.slug);
-                outcome.refuse(vec![draft.mistake("/slug", "already_exists", &message)]);
+                let pointer = if work.options.kind == Kind::Orders { "/number" } else { "/slug" };
+                outcome.refuse(vec![draft.mistake(pointer, "already_exists", &message)]);
                 continue;
             }
             _ => {}
@@ -171,14 +181,15 @@ async fn attempt<A: SystemApi>(
         }
         let operation = match work.options.kind {
             Kind::Users => users::operation(&draft, existing),
-            _ => operation(&mut draft, existing),
+            Kind::Orders => orders::operation(&draft, &customers),
+            Kind::Products | Kind::Categories => operation(&mut draft, existing),
         };
         match operation {
             Ok(operation) => sending.push(Sending { draft, operation, creates: existing.is_none() || own }),
             Err(mistake) => outcome.refuse(vec![*mistake]),
         }
     }
-    if work.options.dry_run && work.options.kind == Kind::Users {
+    if work.options.dry_run && is_by_one(work.options.kind) {
         sending.iter().for_each(|it| outcome.count(it.creates));
         return Ok(Attempt::Settled);
     }
@@ -191,11 +202,17 @@ async fn attempt<A: SystemApi>(
         journal.begin(&creating).map_err(ImportError::Journal)?;
         journal.finish(&settled).map_err(ImportError::Journal)?;
     }
-    if work.options.kind == Kind::Users {
-        let results = users::write(work.api, &sending).await?;
-        return written(work, sending, &results, outcome).await;
-    }
-    write(work, sending, outcome).await
+    let results = match work.options.kind {
+        Kind::Users => users::write(work.api, &sending).await?,
+        Kind::Orders => orders::write(work.api, &sending).await?,
+        Kind::Products | Kind::Categories => return write(work, sending, outcome).await,
+    };
+    written(work, sending, &results, outcome).await
+}
+
+/// Whether these are written one by one, without a bulk request that could be tried.
+fn is_by_one(kind: Kind) -> bool {
+    matches!(kind, Kind::Users | Kind::Orders)
 }
 
 /// What the shop has of these, by slug.
@@ -204,19 +221,18 @@ async fn look_up<A: SystemApi>(
     drafts: &[Draft],
 ) -> Result<Result<HashMap<String, Value>, Refusal>, ImportError> {
     let kind = work.options.kind;
-    let slugs: Vec<&str> = drafts
-        .iter()
-        .map(|it| it.slug.as_str())
-        .filter(|slug| kind == Kind::Users || is_slug(slug))
-        .collect();
+    let slugs: Vec<&str> =
+        drafts.iter().map(|it| it.slug.as_str()).filter(|slug| is_by_one(kind) || is_slug(slug)).collect();
     if slugs.is_empty() {
         return Ok(Ok(HashMap::new()));
     }
     // Only a sheet is merged here; a line is merged by the API.
     let fields = if drafts.iter().any(|draft| draft.sheet.is_some()) { "" } else { "&fields=id,slug" };
     let path = path(kind);
-    if kind == Kind::Users {
-        return users::look_up(work.api, &slugs).await;
+    match kind {
+        Kind::Users => return users::look_up(work.api, &slugs).await,
+        Kind::Orders => return orders::look_up(work.api, &slugs).await,
+        Kind::Products | Kind::Categories => {}
     }
     let query = format!("{path}?limit=100&count=none{fields}&filter[slug][in]={}", slugs.join(","));
     match work.api.request("GET", &query, None).await? {

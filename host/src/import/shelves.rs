@@ -51,7 +51,7 @@ impl Shelves {
         for (index, shelf) in shelves.iter().enumerate() {
             let pointer = match kind {
                 Kind::Products => format!("/categories/{index}"),
-                Kind::Categories | Kind::Users => "/parent".to_owned(),
+                Kind::Categories | Kind::Users | Kind::Orders => "/parent".to_owned(),
             };
             match self.id(api, shelf, dry_run).await? {
                 Found::Id(id) => ids.push(id),
@@ -77,7 +77,7 @@ impl Shelves {
             // A parent that a dry run has not made cannot be referred to.
             Kind::Categories if dry_run && ids.is_empty() && !shelves.is_empty() => {}
             Kind::Categories => drop(draft.body.insert("parentId".to_owned(), json!(ids.first()))),
-            Kind::Users => {}
+            Kind::Users | Kind::Orders => {}
         }
         Ok(Ok(()))
     }

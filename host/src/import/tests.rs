@@ -1,3 +1,5 @@
+mod orders;
+
 use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
@@ -117,6 +119,19 @@ impl<F: Fn(&Value) -> (u16, Value) + Sync> SystemApi for Fake<F> {
     }
 }
 
+fn options(file: PathBuf, kind: Kind) -> Options {
+    Options {
+        file,
+        kind,
+        format: Format::Ndjson,
+        existing: Existing::Update,
+        stock: StockMode::New,
+        category_from: None,
+        currency: Currency::USD,
+        dry_run: false,
+    }
+}
+
 /// Imports these lines and answers the report with the rows that were told.
 async fn imported(
     api: &impl SystemApi,
@@ -126,16 +141,7 @@ async fn imported(
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.ndjson");
     std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-    let options = Options {
-        file,
-        kind: Kind::Products,
-        format: Format::Ndjson,
-        existing: Existing::Update,
-        stock: StockMode::New,
-        category_from: None,
-        currency: Currency::USD,
-        dry_run,
-    };
+    let options = Options { dry_run, ..options(file, Kind::Products) };
     let journal = Journal::open(folder.path(), "x").unwrap();
     let mut told = Vec::new();
     let report = run(api, &options, Some(&journal).filter(|_| !dry_run), |it| {

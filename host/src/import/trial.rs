@@ -161,7 +161,7 @@ async fn failing(
                 Kind::Products => {
                     json!({"name": name, "slug": format!("{name}-{number}"), "variants": [{"sku": name}]})
                 }
-                Kind::Categories | Kind::Users => json!({"name": name, "slug": name}),
+                Kind::Categories | Kind::Users | Kind::Orders => json!({"name": name, "slug": name}),
             };
             json!({"op": "create", "data": data})
         })

@@ -318,6 +318,7 @@ impl PluginRuntime {
                 deadline,
                 calls_providers: route.calls_providers,
             }),
+            by_provider: false,
         }));
         let Some(handler) = &plugin.prepared.roles.handler else {
             return Err(CallError::new(Failure::Output, "it has no handler"));
@@ -443,6 +444,7 @@ impl PluginRuntime {
             password_hash: None,
             transaction: Transaction::new(None, None, plugin.id(), request_id),
             hooks: None,
+            by_provider: false,
         }))
     }
 }

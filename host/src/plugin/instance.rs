@@ -117,6 +117,8 @@ pub(super) struct Granted {
     pub(super) transaction: Transaction,
     /// By which way it may ask other plugins.
     pub(super) hooks: Option<HookReach>,
+    /// A payment provider has found its own signature on the request: what it tells is of anybody's documents.
+    pub(super) by_provider: bool,
 }
 
 /// The data of a wasm store: everything host functions see of a call.

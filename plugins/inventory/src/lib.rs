@@ -8,7 +8,7 @@
 //! SKUs belong to the plugin `products`. The first movement of a SKU locks the product that has it; from then on the
 //! products plugin sees the level and keeps the SKU. Reservations are not here: they come with the orders that hold
 //! them. What is read shows those whose time is over as free already, whether or not somebody has let them go
-//! ([`reservations`]).
+//! (`reservations`).
 
 mod handlers;
 pub mod model;

@@ -543,6 +543,7 @@ fn written_down(
         version: 0,
         created_at: String::new(),
         updated_at: String::new(),
+        placed_at: ctx.now(),
         status: if is_paid { OrderStatus::Confirmed } else { OrderStatus::Pending },
         payment_status: PaymentStatus::None,
         fulfillment_status: FulfillmentStatus::None,
@@ -578,6 +579,7 @@ fn written_down(
         references: Vec::new(),
         notices: Vec::new(),
         replay: offer.replay.clone(),
+        imported: None,
         order,
     };
     if let Some(payment) = &draft.payment {

@@ -45,7 +45,7 @@ pub(crate) fn read(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         else {
             continue;
         };
-        let days = GroupKey::Day { path: "createdAt".to_owned(), offset_minutes: config.time_zone_minutes };
+        let days = GroupKey::Day { path: "placedAt".to_owned(), offset_minutes: config.time_zone_minutes };
         let days = ctx.aggregate(ORDERS, &sums(period.sold(Some(currency)), days))?;
         currencies.push(CurrencyFigures {
             revenue: Money::new(*revenue, currency),
@@ -81,7 +81,8 @@ impl Period {
                 None => Err(Problem::invalid_parameter(name, "It is no RFC 3339 time.")),
             },
         };
-        let to = moment("to")?.unwrap_or(ctx.now_ms());
+        // Up to now, what happens now included.
+        let to = moment("to")?.unwrap_or(ctx.now_ms() + 1);
         let from = moment("from")?.unwrap_or((to - DEFAULT_DAYS * DAY_MS).max(YEAR_0_MS));
         if from >= to {
             return Err(Problem::invalid_parameter("from", "The period ends before it begins."));
@@ -95,8 +96,8 @@ impl Period {
 
     fn conditions(&self) -> Vec<Filter> {
         vec![
-            Filter::Gte("createdAt".to_owned(), timestamp(self.from).into()),
-            Filter::Lt("createdAt".to_owned(), timestamp(self.to).into()),
+            Filter::Gte("placedAt".to_owned(), timestamp(self.from).into()),
+            Filter::Lt("placedAt".to_owned(), timestamp(self.to).into()),
             Filter::eq("_hidden", false),
         ]
     }
@@ -188,6 +189,10 @@ fn best_sellers(ctx: &Context<'_>, period: &Period, currency: &str) -> Result<Ve
             else {
                 continue;
             };
+            // Imported lines may have none.
+            if sku.is_empty() {
+                continue;
+            }
             let sums = sold.entry(sku.clone()).or_default();
             sums.0 = sums.0.saturating_add(*quantity);
             sums.1 = sums.1.saturating_add(*revenue);

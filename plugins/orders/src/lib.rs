@@ -19,6 +19,7 @@ mod dashboard;
 mod document;
 mod fulfillments;
 mod history;
+mod imports;
 pub mod ledger;
 pub mod model;
 mod offer;
@@ -134,6 +135,7 @@ impl Plugin for Orders {
                 .owner("_owners")
                 .multi_field("_owners", FieldKind::Text, Access::Index)
                 .field("number", FieldKind::Text, Access::Unique)
+                .field("placedAt", FieldKind::Timestamp, Access::Index)
                 .field("status", FieldKind::Text, Access::Index)
                 .field("paymentStatus", FieldKind::Text, Access::Index)
                 .field("fulfillmentStatus", FieldKind::Text, Access::Index)
@@ -152,8 +154,8 @@ impl Plugin for Orders {
                 .multi_field("items.total.amount", FieldKind::Integer, Access::Scan)
                 .text("number", 10)
                 .text("email", 5)
-                .index(&["status", "createdAt"])
-                .index(&["customerId", "createdAt"]),
+                .index(&["status", "placedAt"])
+                .index(&["customerId", "placedAt"]),
             Collection::new(RESERVATIONS, "rsv")
                 .field("orderId", FieldKind::Text, Access::Index)
                 .field("state", FieldKind::Text, Access::Scan)

@@ -6,6 +6,7 @@
 mod cart;
 mod coupon;
 mod dashboard;
+mod import;
 mod order;
 mod quote;
 
@@ -16,12 +17,14 @@ pub use cart::{
 };
 pub use coupon::{Coupon, CouponInput, StoredCoupon, StoredCouponUse};
 pub use dashboard::{BestSeller, CurrencyFigures, Dashboard, DayFigures, LowStock, StatusCount, Time};
+pub use import::{ImportedItem, ImportedStatus, OrderImport};
 pub use order::{
     Actor, CaptureInput, ChosenShipping, DirectItem, Fulfillment, FulfillmentInput, FulfillmentLine,
-    FulfillmentState, FulfillmentStatus, FulfillmentView, HistoryEntry, NextAction, Order, OrderInput,
-    OrderItem, OrderPatch, OrderStatus, OrderUpdate, Payment, PaymentChoice, PaymentStatus, PendingOperation,
-    RefundInput, ReservationState, ReservedItem, Return, ReturnInput, ReturnLine, ReturnStatus, ShipInput,
-    StoredHistoryEntry, StoredOrder, StoredReservation, Transaction, TransactionState, TransactionType,
+    FulfillmentState, FulfillmentStatus, FulfillmentView, HistoryEntry, ImportMark, NextAction, Order,
+    OrderInput, OrderItem, OrderPatch, OrderStatus, OrderUpdate, Payment, PaymentChoice, PaymentStatus,
+    PendingOperation, RefundInput, ReservationState, ReservedItem, Return, ReturnInput, ReturnLine,
+    ReturnStatus, ShipInput, StoredHistoryEntry, StoredOrder, StoredReservation, Transaction,
+    TransactionState, TransactionType,
 };
 pub use quote::{PluginUse, Quote, QuotedLine, StoredQuote};
 

@@ -82,7 +82,7 @@ fn page(ctx: &Context<'_>, mut request: Request, condition: Filter) -> Result<Re
     let mut query = request.list().and(condition);
     // What is searched for comes by how well it fits.
     if query.sort.is_empty() && query.text.is_none() {
-        query.sort.push(SortKey::descending("createdAt"));
+        query.sort.push(SortKey::descending("placedAt"));
     }
     let found = ctx.find::<Value>(ORDERS, &query)?;
     Ok(Reply::page(found, |order| view(&order.data, &request.caller)))
@@ -95,7 +95,7 @@ fn show(ctx: &Context<'_>, request: &Request, which: Filter) -> Result<Reply> {
 }
 
 /// What of a stored order this caller is shown.
-fn view(document: &Value, caller: &Caller) -> Value {
+pub(crate) fn view(document: &Value, caller: &Caller) -> Value {
     let mut shown = model::shown(document);
     if let Some(Value::Object(members)) = overlay(caller) {
         for (name, member) in members {

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    document,
+    document, imports,
     ledger::{self, Sums},
     model::{
         CaptureInput, OrderStatus, Payment, RefundInput, StoredOrder, Transaction, TransactionState,
@@ -213,6 +213,9 @@ fn moved(
 ) -> Result<Reply> {
     let id = request.param("id");
     let order = document::with_part(ctx, "payments.id", id)?;
+    if imports::is_imported(&order.order.id, id) {
+        return Err(Problem::conflict("This was paid at another shop, and no provider here can move it."));
+    }
     carry_out(ctx, request, order, transaction, why, |order| {
         let index = order.order.payments.iter().position(|payment| payment.id == id);
         append(order, index.ok_or_else(Problem::not_found)?)

@@ -5,6 +5,7 @@ mod coupons;
 mod dashboard;
 mod examples;
 mod fulfillments;
+mod imports;
 mod orders;
 mod payments;
 
@@ -15,6 +16,7 @@ pub(crate) fn all(router: &mut Router) {
     coupons::coupons(router);
     payments::checkout(router);
     orders::orders(router);
+    imports::imports(router);
     orders::transitions(router);
     payments::payments(router);
     fulfillments::fulfillments(router);

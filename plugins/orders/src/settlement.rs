@@ -13,7 +13,7 @@ use plugin_sdk::{
 use serde::Deserialize;
 
 use crate::{
-    CARTS, COUPON_USES, COUPONS, Config, RESERVATIONS, coupons, document,
+    CARTS, COUPON_USES, COUPONS, Config, RESERVATIONS, coupons, document, imports,
     ledger::{self, Sums},
     model::{
         Actor, CartStatus, NextAction, OrderStatus, Payment, PendingOperation, ReservationState,
@@ -504,6 +504,10 @@ fn release_cart(ctx: &Context<'_>, commit: &mut Commit<'_>, order: &StoredOrder)
 pub(crate) fn unwind(ctx: &Context<'_>, order: &mut StoredOrder) {
     for index in 0..order.order.payments.len() {
         let payment = &order.order.payments[index];
+        // Nobody here has that money.
+        if imports::is_imported(&order.order.id, &payment.id) {
+            continue;
+        }
         let sums = Sums::of(payment);
         let id = payment.id.clone();
         let void = ledger::voidable(payment);

@@ -79,6 +79,7 @@ impl Shop {
         let (id, reservation_id) = (ctx.new_id("ord").unwrap(), ctx.new_id("rsv").unwrap());
         let mut order = stored(&id, status, items);
         order.reservation_id.clone_from(&reservation_id);
+        order.order.placed_at = ctx.now();
         change(&mut order);
         crate::document::settle(&mut order);
         let counted: Vec<ReservedItem> = items
@@ -298,6 +299,7 @@ fn stored(id: &str, status: OrderStatus, items: &[(&str, u32)]) -> StoredOrder {
             version: 0,
             created_at: String::new(),
             updated_at: String::new(),
+            placed_at: String::new(),
             status,
             payment_status: PaymentStatus::None,
             fulfillment_status: FulfillmentStatus::None,
@@ -331,6 +333,7 @@ fn stored(id: &str, status: OrderStatus, items: &[(&str, u32)]) -> StoredOrder {
         request_key: None,
         notices: Vec::new(),
         replay: Value::Null,
+        imported: None,
     }
 }
 

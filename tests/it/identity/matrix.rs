@@ -74,7 +74,7 @@ pub(super) struct World {
     coupon: Value,
     /// The one that was made last.
     cart: Mutex<Option<Value>>,
-    /// The customer, in a session that stays.
+    /// The customer.
     shopper: Client,
     category: Value,
     ada: Value,
@@ -157,15 +157,20 @@ impl World {
 
     /// The customer's cart, with something in it. Nothing is written where there is one.
     async fn cart(&self) -> Value {
+        let mut shopper = self.shopper.clone();
+        if shopper.get("/auth/me").await.status == 401 {
+            // The session has been ended.
+            shopper = self.client("customer").await;
+        }
         let known = self.cart.lock().unwrap().clone();
         if let Some(known) = &known {
-            let cart = self.shopper.get(&format!("/carts/{}", id(known))).await;
+            let cart = shopper.get(&format!("/carts/{}", id(known))).await;
             if cart.status.is_success() && cart.json()["items"][0].is_object() {
                 return cart.json();
             }
         }
         let body = json!({"items": [{"sku": "CUP-1", "quantity": 1}]});
-        let cart = self.shopper.post("/carts", &body).await.json();
+        let cart = shopper.post("/carts", &body).await.json();
         *self.cart.lock().unwrap() = Some(cart.clone());
         cart
     }

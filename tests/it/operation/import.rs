@@ -18,7 +18,7 @@ pub(super) fn import(place: &Place, arguments: &[&str]) -> (Value, Vec<Value>, O
 }
 
 #[track_caller]
-fn succeeds(place: &Place, arguments: &[&str]) -> Value {
+pub(super) fn succeeds(place: &Place, arguments: &[&str]) -> Value {
     let (report, mistakes, code) = import(place, arguments);
     assert_eq!((code, mistakes), (Some(0), Vec::new()), "{report}");
     report
@@ -264,14 +264,14 @@ fn large_sheet() -> String {
 }
 
 /// Starts an import and kills it when its journal has grown by so many batches.
-async fn killed(place: &Place, batches: usize) {
+pub(super) async fn killed(place: &Place, arguments: &[&str], batches: usize) {
     let done = || {
         let folder = fs::read_dir(place.data_dir().join("imports"));
         let journals = folder.into_iter().flatten().map(|entry| fs::read_to_string(entry.unwrap().path()));
         journals.map_while(Result::ok).map(|text| text.matches("\nd ").count()).sum::<usize>()
     };
     let before = done();
-    let mut child = place.command(&["import", "products", "large.csv"]).spawn().unwrap();
+    let mut child = place.command(&[&["import"], arguments].concat()).spawn().unwrap();
     within(Duration::from_secs(60), "the import's next batch", async || {
         assert!(child.try_wait().unwrap().is_none(), "the import was too fast to be killed");
         done() >= before + batches
@@ -286,10 +286,10 @@ async fn an_import_that_is_killed_goes_on_and_does_nothing_twice() {
     let place = Place::new();
     fs::write(place.path().join("large.csv"), large_sheet()).unwrap();
     // Without a server it is the store itself that is killed.
-    killed(&place, 1).await;
+    killed(&place, &["products", "large.csv"], 1).await;
     let server = place.serve();
     let client = admin(&place, &server).await;
-    killed(&place, 1).await;
+    killed(&place, &["products", "large.csv"], 1).await;
     let arguments = ["--json", "import", "products", "large.csv", "--existing", "fail"];
     // Other options make it another import, which knows nothing of the first.
     let other = place.run(&arguments);
@@ -326,7 +326,8 @@ fn wrong_calls_and_wrong_files_are_told_apart() {
         &["import", "products", "products.txt"][..],
         &["import", "products", "products.csv", "--currency", "YEN"],
         &["import", "products", "products.csv", "--existing", "maybe"],
-        &["import", "orders", "products.csv"],
+        &["import", "invoices", "products.csv"],
+        &["import", "orders"],
         &["import", "products"],
         &["export"],
     ] {

@@ -9,7 +9,7 @@ use super::import::{import, told};
 
 const PASSWORD: &str = "correct horse battery staple";
 /// Of the password, as another shop made it.
-const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG";
+pub(super) const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG";
 
 fn lines() -> String {
     [
@@ -37,7 +37,7 @@ const REFUSED: [(u64, &str, &str); 5] = [
     (7, "/colour", "unknown_field"),
 ];
 
-async fn login(server: &Server, flow: &str, email: &str) -> platform_tests::client::Answer {
+pub(super) async fn login(server: &Server, flow: &str, email: &str) -> platform_tests::client::Answer {
     let body = json!({"email": email, "password": PASSWORD});
     server.anonymous().post(&format!("/auth/{flow}/login"), &body).await
 }

@@ -110,10 +110,13 @@ fn operations(all: &[(Act, u64, u64)]) -> Vec<Operation> {
     all.iter().map(|&(act, invoked, returned)| Operation { act, invoked, returned }).collect()
 }
 
+/// What it is about, the pieces at first, and `(act, invoked, returned)`.
+type Told = (&'static str, i64, &'static [(Act, u64, u64)]);
+
 #[test]
 fn the_checker_knows_what_cannot_have_been() {
     use Act::{Read, Refused, Released, Taken};
-    let good: [(&str, i64, &[(Act, u64, u64)]); 5] = [
+    let good: [Told; 5] = [
         ("nothing", 0, &[]),
         ("one after the other", 1, &[(Taken, 0, 1), (Refused, 2, 3), (Released, 4, 5), (Read(1), 6, 7)]),
         ("a refusal before a release that overlaps", 0, &[(Released, 0, 3), (Refused, 1, 2)]),
@@ -123,7 +126,7 @@ fn the_checker_knows_what_cannot_have_been() {
     for (what, pieces, history) in good {
         assert!(is_linearizable(pieces, &operations(history)), "{what}");
     }
-    let bad: [(&str, i64, &[(Act, u64, u64)]); 5] = [
+    let bad: [Told; 5] = [
         ("one piece sold twice", 1, &[(Taken, 0, 2), (Taken, 1, 3)]),
         ("an old number after a sale", 1, &[(Taken, 0, 1), (Read(1), 2, 3)]),
         ("a refusal with a piece there", 1, &[(Refused, 0, 1)]),

@@ -50,9 +50,9 @@ async fn more_money_than_there_is_does_not_move(mut host: TestHost) {
         (format!("{payment}/capture"), format!("{payment}/refund"), format!("{payment}/void"));
     let amount = |amount: Value| json!({ "amount": amount });
     writes_nothing(&host, async {
-        for much in [1_291, i64::MAX] {
+        for much in [1_781, i64::MAX] {
             let refused = post(&admin, &capture, &amount(usd(much))).await;
-            assert_eq!(refused.expect_problem(422, "capture_exceeds_authorization")["remaining"], usd(1_290));
+            assert_eq!(refused.expect_problem(422, "capture_exceeds_authorization")["remaining"], usd(1_780));
         }
         let refused = post(&admin, &refund, &json!({})).await;
         assert_eq!(refused.expect_problem(422, "refund_exceeds_capture")["remaining"], usd(0));
@@ -93,8 +93,8 @@ async fn more_money_than_there_is_does_not_move(mut host: TestHost) {
     .await;
     post(&admin, &capture, &amount(usd(1_000))).await.expect(200);
     writes_nothing(&host, async {
-        let refused = post(&admin, &capture, &amount(usd(291))).await;
-        assert_eq!(refused.expect_problem(422, "capture_exceeds_authorization")["remaining"], usd(290));
+        let refused = post(&admin, &capture, &amount(usd(781))).await;
+        assert_eq!(refused.expect_problem(422, "capture_exceeds_authorization")["remaining"], usd(780));
         let refused = post(&admin, &refund, &amount(usd(1_001))).await;
         assert_eq!(refused.expect_problem(422, "refund_exceeds_capture")["remaining"], usd(1_000));
         let refused = post(&admin, &refund, &json!({"returnId": "ret_nowhere"})).await;

@@ -9,7 +9,7 @@ use std::{
 use futures_util::{future::join_all, join};
 use hyper::Method;
 use platform_tests::{
-    checkout::{Shopper, key, sell},
+    checkout::{SHIPPING, Shopper, key, sell},
     client::Client,
     conservation,
     host::{TestHost, TestHostBuilder, built},
@@ -46,6 +46,11 @@ fn usd(amount: i64) -> Value {
     json!({"amount": amount, "currency": "USD"})
 }
 
+/// What an order of goods at this price comes to.
+fn grand(items: i64) -> Value {
+    usd(items + SHIPPING)
+}
+
 /// The body of an order at a quoted price.
 fn at(shopper: &Shopper, quote: &Value) -> Value {
     let mut body = shopper.order("tok_approve");
@@ -62,16 +67,16 @@ async fn a_quote_holds_when_the_list_price_changes(mut host: TestHost) {
     sell(&admin, "CUP", 20).await;
     let (quoted, unquoted) = (guest(&host).await, guest(&host).await);
     let quote = quoted.quote().await;
-    assert_eq!(quote["totals"]["grand"], usd(2_580));
+    assert_eq!(quote["totals"]["grand"], grand(2_580));
     reprice(&admin, "CUP", json!([{"amount": 1_500, "currency": "USD"}])).await;
     let order = quoted.checkout(&key("quoted"), &at(&quoted, &quote)).await.expect(201);
-    assert_eq!((&order["totals"]["grand"], &order["items"][0]["unitPrice"]), (&usd(2_580), &usd(1_290)));
+    assert_eq!((&order["totals"]["grand"], &order["items"][0]["unitPrice"]), (&grand(2_580), &usd(1_290)));
     assert_eq!((&order["quoteId"], &order["plugins"]), (&quote["quoteId"], &quote["plugins"]));
-    assert_eq!(order["payments"][0]["amount"], usd(2_580));
+    assert_eq!(order["payments"][0]["amount"], grand(2_580));
     let cart = unquoted.send(Method::GET, "", &Value::Null).await.expect(200);
     assert_eq!(cart["problems"][0]["code"], "price_changed");
     let order = unquoted.checkout(&key("unquoted"), &unquoted.order("tok_approve")).await.expect(201);
-    assert_eq!(order["totals"]["grand"], usd(3_000));
+    assert_eq!(order["totals"]["grand"], grand(3_000));
     conservation::check(&host).await;
 }
 
@@ -82,7 +87,7 @@ async fn a_quote_holds_when_the_currency_changes(mut host: TestHost) {
     let quote = quoted.quote().await;
     reprice(&admin, "CUP", json!([{"amount": 1_100, "currency": "EUR"}])).await;
     let order = quoted.checkout(&key("quoted"), &at(&quoted, &quote)).await.expect(201);
-    assert_eq!((&order["currency"], &order["totals"]["grand"]), (&json!("USD"), &usd(2_580)));
+    assert_eq!((&order["currency"], &order["totals"]["grand"]), (&json!("USD"), &grand(2_580)));
     writes_nothing(&host, async {
         let cart = unquoted.send(Method::GET, "", &Value::Null).await.expect(200);
         assert_eq!((&cart["problems"][0]["code"], &cart["totals"]["grand"]), (&json!("not_sold"), &usd(0)));
@@ -108,7 +113,7 @@ async fn a_quote_that_is_over_or_of_another_cart_is_told(mut host: TestHost) {
     writes_nothing(&host, async {
         let refused = changed.checkout(&key("changed"), &at(&changed, &changed_quote)).await;
         let diff = refused.expect_problem(409, "price_changed")["diff"].clone();
-        assert_eq!(diff["grand"], json!({"quoted": usd(2_580), "current": usd(3_870)}));
+        assert_eq!(diff["grand"], json!({"quoted": grand(2_580), "current": grand(3_870)}));
         for quote in [json!("quo_00000000000000000000000000"), late_quote["quoteId"].clone()] {
             let mut body = changed.order("tok_approve");
             body["quoteId"] = quote;
@@ -123,12 +128,13 @@ async fn a_quote_that_is_over_or_of_another_cart_is_told(mut host: TestHost) {
     writes_nothing(&host, async {
         let refused = late.checkout(&key("late"), &at(&late, &late_quote)).await;
         let diff = refused.expect_problem(409, "price_changed")["diff"].clone();
-        let differs = json!({"quoted": usd(2_580), "current": usd(3_000)});
-        assert_eq!(diff, json!({"items": differs, "grand": differs, "due": differs}));
+        let items = json!({"quoted": usd(2_580), "current": usd(3_000)});
+        let whole = json!({"quoted": grand(2_580), "current": grand(3_000)});
+        assert_eq!(diff, json!({"items": items, "grand": whole, "due": whole}));
     })
     .await;
     let order = late.checkout(&key("anew"), &at(&late, &late.quote().await)).await.expect(201);
-    assert_eq!(order["totals"]["grand"], usd(3_000));
+    assert_eq!(order["totals"]["grand"], grand(3_000));
     conservation::check(&host).await;
 }
 

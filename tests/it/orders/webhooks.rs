@@ -6,7 +6,7 @@ use platform_tests::{
     client::{Answer, Client},
     conservation,
     host::{TestHost, TestHostBuilder},
-    sandbox::{self, SIGNATURE, deliver, event, reference, sign, unsigned},
+    sandbox::{SIGNATURE, deliver, event, reference, sign, unsigned},
     shop::{documents, id, writes_nothing},
     sizes::DUELS,
 };
@@ -21,7 +21,7 @@ on_each_backend!(
 );
 
 fn shop() -> TestHostBuilder {
-    TestHostBuilder::shop().patient().grants(sandbox::GRANTS)
+    TestHostBuilder::shop().patient()
 }
 
 /// An order that waits for its customer.

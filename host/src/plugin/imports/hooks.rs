@@ -168,7 +168,10 @@ impl Host for CallState {
         let webhook =
             to_provider::Webhook { headers: webhook.headers, body: webhook.body, config: Vec::new() };
         match found.parse_webhook(webhook).await {
-            Ok(Ok(notices)) => Ok(Ok(notices.into_iter().map(notice).collect())),
+            Ok(Ok(notices)) => {
+                self.granted()?.by_provider = true;
+                Ok(Ok(notices.into_iter().map(notice).collect()))
+            }
             Ok(Err(to_provider::WebhookError::Unauthenticated(why))) => {
                 Ok(Err(provider::WebhookError::Unauthenticated(why)))
             }

@@ -294,7 +294,7 @@ impl CallState {
 }
 
 impl Granted {
-    /// On customer calls, the restriction to the caller's own documents.
+    /// On calls of customers and guests, the restriction to the caller's own documents.
     fn scope(&self, collection: &str) -> Option<Scope> {
         if self.caller.kind != CallerKind::Customer && self.caller.kind != CallerKind::Anonymous {
             return None;
@@ -302,6 +302,7 @@ impl Granted {
         let path = match collection {
             // An account is its own.
             collections::ACCOUNTS => "id".to_owned(),
+            _ if self.by_provider => return None,
             _ => self.store.collection(collection)?.owner.clone()?,
         };
         let own = self.created.as_ref().or(self.caller.subject.as_ref());

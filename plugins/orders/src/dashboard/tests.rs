@@ -1,4 +1,4 @@
-use plugin_sdk::{Problem, Request, Value, json};
+use plugin_sdk::{Problem, Request, Value, json, time::timestamp};
 
 use super::average;
 use crate::{
@@ -132,7 +132,7 @@ fn the_best_of_many_are_found() {
             .chain([json!({"sku": "Z", "name": "Z", "quantity": 2, "total": money(30, "USD")})])
             .collect();
         let order = json!({
-            "number": format!("M-{hour}"), "status": "confirmed", "currency": "USD", "_hidden": false, "items": items,
+            "number": format!("M-{hour}"), "placedAt": timestamp(START_MS + hour * HOUR_MS), "status": "confirmed", "currency": "USD", "_hidden": false, "items": items,
             "totals": {"grand": money(1_530, "USD")},
         });
         shop.host.put(ORDERS, &format!("ord_many_{hour}"), &order);

@@ -33,6 +33,10 @@ pub struct Order {
     #[serde(default, skip_serializing)]
     #[schemars(extend("readOnly" = true, "format" = "date-time"))]
     pub updated_at: String,
+    /// When it was placed: at the other shop, of an order that was imported.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true, "format" = "date-time"))]
+    pub placed_at: String,
     pub status: OrderStatus,
     /// Follows from the transactions of the payments.
     #[schemars(extend("readOnly" = true))]
@@ -108,7 +112,7 @@ pub struct StoredOrder {
     /// The reservation of its stock.
     #[serde(rename = "_reservationId")]
     pub reservation_id: String,
-    /// The request that made it ([`plugin_sdk::Request::key`]).
+    /// The request that made it ([`plugin_sdk::Caller::request_key`]).
     #[serde(rename = "_requestKey")]
     pub request_key: Option<String>,
     /// What providers call its payments: each with the provider's name and a space before it.
@@ -120,6 +124,16 @@ pub struct StoredOrder {
     /// What is needed to price it again.
     #[serde(rename = "_replay")]
     pub replay: Value,
+    /// Of an order that was placed in another shop.
+    #[serde(rename = "_imported", default)]
+    pub imported: Option<ImportMark>,
+}
+
+/// How an imported order came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportMark {
+    /// Tells its request from others.
+    pub digest: String,
 }
 
 /// What is needed to finish an operation whose outcome is open.
@@ -518,6 +532,7 @@ fn order_members(schema: &mut Schema) {
     kept_members(schema);
     for text in [
         "number",
+        "placedAt",
         "paymentStatus",
         "fulfillmentStatus",
         "currency",

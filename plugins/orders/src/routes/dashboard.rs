@@ -12,7 +12,7 @@ pub(crate) fn dashboard(router: &mut Router) {
         .get("/dashboard", "getDashboard", dashboard::read)
         .summary("See how the shop is doing")
         .description(
-            "Figures of the orders that were made in a period of at most 366 days, by currency, and what runs low now. \
+            "Figures of the orders that were placed in a period of at most 366 days, by currency, and what runs low now. \
              Days are those of the shop's time zone. `lowStock` has SKUs of which no more pieces are available than the \
              plugin's setting says.",
         )

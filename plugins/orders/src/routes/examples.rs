@@ -29,6 +29,7 @@ pub(super) fn order() -> Value {
         "version": 3,
         "createdAt": "2026-11-23T09:00:00.000Z",
         "updatedAt": "2026-11-23T09:00:02.000Z",
+        "placedAt": "2026-11-23T09:00:00.000Z",
         "status": "confirmed",
         "paymentStatus": "authorized",
         "fulfillmentStatus": "none",
@@ -181,4 +182,82 @@ pub(super) fn made_return() -> Value {
         "createdAt": "2026-11-30T09:00:00.000Z",
         "receivedAt": null,
     })
+}
+
+/// An order of another shop.
+pub(super) fn order_import() -> Value {
+    json!({
+        "number": "#1001",
+        "status": "completed",
+        "placedAt": "2024-11-23T10:00:00+01:00",
+        "currency": "USD",
+        "email": "ada@example.com",
+        "customerId": "usr_01KAQ3V8Q1W2E3R4T5Y6V7A8S9",
+        "items": [{"sku": "SHIRT-BLUE-S", "name": "Blue Shirt", "quantity": 2, "unitPrice": 2_499}],
+        "discount": -500,
+        "shipping": 500,
+        "paid": 4_998,
+        "paymentProvider": "paypal",
+        "trackingNumber": "00340434161094000000",
+        "shippingAddress": address(),
+        "coupons": ["WELCOME"],
+    })
+}
+
+pub(super) fn imported_order() -> Value {
+    let at = "2024-11-23T09:00:00.000Z";
+    let adjustment = |kind: &str, reason: &str, amount: i64| {
+        json!({
+            "kind": kind,
+            "code": "imported",
+            "reason": reason,
+            "amount": money(amount),
+            "pluginId": "",
+            "pluginVersion": "",
+            "digest": "",
+            "configDigest": "",
+            "couponCode": null,
+        })
+    };
+    let mut order = order();
+    let mut set = |member: &str, value: Value| order[member] = value;
+    set("number", json!("#1001"));
+    set("version", json!(1));
+    set("updatedAt", json!("2026-11-23T09:00:00.000Z"));
+    set("placedAt", json!(at));
+    set("status", json!("completed"));
+    set("paymentStatus", json!("paid"));
+    set("fulfillmentStatus", json!("delivered"));
+    set("cartId", Value::Null);
+    set("shippingMethod", Value::Null);
+    set("adjustments", json!([adjustment("shipping", "Shipping", 500)]));
+    set("metadata", json!({"importedCoupons": ["WELCOME"]}));
+    let line = &mut order["items"][0];
+    line["productId"] = json!("");
+    line["variantId"] = json!("");
+    line["adjustments"] = json!([adjustment("discount", "Discount", -500)]);
+    line["total"] = money(4_498);
+    let totals = &mut order["totals"];
+    for (name, amount) in [("discount", -500), ("grand", 4_998), ("paid", 4_998), ("due", 0)] {
+        totals[name] = money(amount);
+    }
+    let payment = &mut order["payments"][0];
+    payment["provider"] = json!("paypal");
+    payment["amount"] = money(4_998);
+    payment["createdAt"] = json!(at);
+    let mut capture = payment["transactions"][0].clone();
+    capture["amount"] = money(4_998);
+    capture["providerReference"] = Value::Null;
+    capture["at"] = json!(at);
+    let authorization = capture.clone();
+    capture["id"] = json!("txn_01KAQ3V8Q1W2E3R4T5Y6V7A8SA");
+    capture["type"] = json!("capture");
+    payment["transactions"] = json!([authorization, capture]);
+    let mut parcel = sent_fulfillment();
+    parcel["status"] = json!("delivered");
+    parcel["carrier"] = Value::Null;
+    parcel["createdAt"] = json!(at);
+    parcel["shippedAt"] = Value::Null;
+    order["fulfillments"] = json!([parcel]);
+    order
 }

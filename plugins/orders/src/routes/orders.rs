@@ -28,6 +28,7 @@ const FILTERS: &[&str] = &[
     "email",
     "totals.grand.amount",
     "items.sku",
+    "placedAt",
     "createdAt",
     "updatedAt",
 ];
@@ -41,6 +42,7 @@ const SORTS: &[&str] = &[
     "fulfillmentStatus",
     "email",
     "totals.grand.amount",
+    "placedAt",
     "createdAt",
     "updatedAt",
 ];
@@ -61,10 +63,10 @@ pub(crate) fn orders(router: &mut Router) {
         .get("/orders", "listOrders", orders::list)
         .summary("List orders")
         .description(
-            "The newest first, unless sorted otherwise or searched. Staff with `orders:read` see all orders, customers \
-             their own, and guests those that they made with the cart whose token they send as `X-Cart-Token`. `q` \
-             searches numbers and e-mail addresses; `filter[items.sku][eq]=SHIRT-S` gives the orders of a SKU. Deleted \
-             orders are left out.",
+            "By when they were placed, the newest first, unless sorted otherwise or searched. Staff with `orders:read` see \
+             all orders, customers their own, and guests those that they made with the cart whose token they send as \
+             `X-Cart-Token`. `q` searches numbers and e-mail addresses; `filter[items.sku][eq]=SHIRT-S` gives the orders of \
+             a SKU. Deleted orders are left out.",
         )
         .public()
         .permission("orders:read")
@@ -76,7 +78,9 @@ pub(crate) fn orders(router: &mut Router) {
     router
         .get("/users/me/orders", "listOwnOrders", orders::list_own)
         .summary("List own orders")
-        .description("Of the customer who asks, the newest first unless sorted otherwise.")
+        .description(
+            "Of the customer who asks: by when they were placed, the newest first, unless sorted otherwise.",
+        )
         .customer()
         .list(ORDERS, FILTERS, SORTS, true)
         .returns::<Vec<Order>>(200, "A page of orders.")
