@@ -63,7 +63,7 @@ pub const SERVER_KILLS: Size = Size { usual: 10, extended: 200 };
 /// How often a host dies at each boundary between two writes of an order's operations.
 pub const CRASHES: Size = Size { usual: 1, extended: 3 };
 /// The same on MongoDB, where each takes a database of its own.
-pub const CRASHES_MONGODB: Size = Size { usual: 0, extended: 2 };
+pub const CRASHES_MONGODB: Size = Size { usual: 1, extended: 2 };
 /// Times a serving process is killed while many buy the same.
 pub const BUYER_KILLS: Size = Size { usual: 3, extended: 200 };
 /// Damaged backups.

@@ -12,6 +12,9 @@ use super::{Answer, PurgeError, ReadError, Store};
 pub const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long a request may stay between its first and last commit before a repeat takes over.
 const RUNNING_MS: i64 = 60_000;
+/// How long a record stays after its time. A request that takes one over looks it up before it does its work and writes
+/// after it: what it is going to replace must not go away meanwhile. Longer than any request takes.
+const GRACE_MS: i64 = 5 * 60_000;
 
 /// The idempotency key of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,12 +132,13 @@ fn fingerprint(hash: &blake3::Hash) -> String {
     hash.to_hex()[..40].to_owned()
 }
 
-/// Deletes records whose time is over, and answers how many.
+/// Deletes records whose time is over for a while, and answers how many.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn purge(store: &Store) -> Result<usize, PurgeError> {
-    let over = Filter::Lt("expiresMs".to_owned(), Scalar::Integer(store.clock().now_ms()));
+    let latest = store.clock().now_ms().saturating_sub(GRACE_MS);
+    let over = Filter::Lt("expiresMs".to_owned(), Scalar::Integer(latest));
     super::purge(store, IdempotencyKey::COLLECTION, over).await
 }
 

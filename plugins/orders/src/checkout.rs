@@ -47,7 +47,7 @@ pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let payment_id = payments::id_of(ctx, &request, "pay")?;
     let mut taking = Taking::default();
     for _ in 0..TRIES_MAX {
-        let draft = match draft(ctx, &request, &input)? {
+        let draft = match draft(ctx, &request, &input, &payment_id)? {
             Found::Draft(draft) => draft,
             Found::Order(order) => return resume(ctx, &request, *order, &payment_id),
         };
@@ -128,7 +128,7 @@ enum Found {
     Order(Box<StoredOrder>),
 }
 
-fn draft(ctx: &Context<'_>, request: &Request, input: &OrderInput) -> Result<Found> {
+fn draft(ctx: &Context<'_>, request: &Request, input: &OrderInput, payment_id: &str) -> Result<Found> {
     let cart = match &input.cart_id {
         Some(id) => {
             let cart = ctx.get::<StoredCart>(CARTS, id)?.ok_or_else(Problem::not_found)?.data;
@@ -137,7 +137,14 @@ fn draft(ctx: &Context<'_>, request: &Request, input: &OrderInput) -> Result<Fou
             }
             Some(cart)
         }
-        None => None,
+        None => {
+            // No cart tells of an attempt of this request that died, and that may hold what there is in stock.
+            let before = ctx.find_one::<StoredOrder>(ORDERS, Filter::eq("payments.id", payment_id))?;
+            if let Some(before) = before {
+                return Ok(Found::Order(Box::new(before.data)));
+            }
+            None
+        }
     };
     let customer_id = match &cart {
         Some(cart) if request.caller.is_staff() => cart.customer_id.clone(),

@@ -3,6 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::stream::{self, StreamExt as _};
+use host::store::{
+    Transaction,
+    idempotency::{IdempotencyKey, Seen},
+};
 use hyper::Method;
 use platform_tests::{
     client::{Answer, Client, Draft},
@@ -35,7 +39,28 @@ on_each_backend!(
     duplicates_at_once_do_the_work_once,
     a_client_that_hangs_up_gets_its_answer_later,
     a_deletion_of_several_commits_is_repeated_as_one,
+    a_record_that_is_being_taken_over_is_not_deleted_meanwhile,
 );
+
+async fn a_record_that_is_being_taken_over_is_not_deleted_meanwhile(host: TestHost) {
+    let store = host.app.store();
+    let look_up = async || {
+        let key = IdempotencyKey::new("a scope", "a-key", b"a body", store.clock().now_ms());
+        match key.look_up(store).await.unwrap() {
+            Seen::New(key) => Transaction::new(Some(key), None, "anything", "req_1"),
+            other => panic!("{other:?}"),
+        }
+    };
+    // It dies after a commit without an answer.
+    look_up().await.commit(store, Vec::new(), Vec::new(), None).await.unwrap();
+    host.clock.advance(Duration::from_secs(61));
+    let repeat = look_up().await;
+    host.app.housekeep().await;
+    repeat.commit(store, Vec::new(), Vec::new(), None).await.unwrap();
+    host.clock.advance(Duration::from_secs(3_600));
+    host.app.housekeep().await;
+    assert!(documents(&host, "_idempotency").await.is_empty());
+}
 
 async fn a_repeat_gets_the_first_answer(mut host: TestHost) {
     let admin = host.admin().await;

@@ -65,6 +65,30 @@ fn a_repeat_goes_on_where_a_crash_has_ended_it() {
 }
 
 #[test]
+fn a_repeat_of_an_order_without_a_cart_finds_the_last_pieces_that_it_holds() {
+    for (name, commit, mood) in deaths() {
+        for wait in [0, 2 * MINUTE_MS] {
+            let shop = Shop::new();
+            let body = json!({
+                "items": [{"sku": "B", "quantity": 5}], "email": "ada@example.com",
+                "payment": {"provider": "pay", "token": "tok"},
+            });
+            let request = || {
+                let request = shop.request("createOrder", "", "k", &body);
+                let request_key = request.caller.request_key.clone();
+                Request { caller: Caller { request_key, ..staff() }, ..request }
+            };
+            die(&shop, request(), commit, mood);
+            shop.advance(wait);
+            let answer = shop.send(request()).unwrap();
+            assert_eq!((answer.status, &answer.body["status"]), (201, &json!("confirmed")), "{name}");
+            assert_eq!((shop.orders().len(), shop.level("B")), (1, (5, 5, 0)), "{name}");
+            shop.check_settled();
+        }
+    }
+}
+
+#[test]
 fn a_repeat_after_the_reconciler_hears_what_came_of_it() {
     for (name, commit, mood) in deaths() {
         let shop = Shop::new();
