@@ -143,7 +143,8 @@ async fn however_often_the_host_is_killed_no_piece_is_sold_twice_and_no_key_has_
             Some((202, told)) => assert_eq!((status, &body), (202, told)),
             // There was nothing left, and there may be again; or the reconciler was faster, and has given it up.
             _ => assert!(
-                status == 201 || ["insufficient_stock", "payment_declined"].map(Value::from).contains(&body["code"]),
+                status == 201
+                    || ["insufficient_stock", "payment_declined"].map(Value::from).contains(&body["code"]),
                 "{status}: {body}"
             ),
         }
@@ -175,7 +176,11 @@ async fn however_often_the_host_is_killed_no_piece_is_sold_twice_and_no_key_has_
     let sold: BTreeSet<&str> = confirmed.keys().copied().collect();
     assert_eq!(told(201).difference(&sold).collect::<Vec<_>>(), Vec::<&&str>::new(), "what was sold is sold");
     let known: BTreeSet<&str> = told(201).union(&told(202)).copied().collect();
-    assert_eq!(sold.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new(), "nobody knows that they have it");
+    assert_eq!(
+        sold.difference(&known).collect::<Vec<_>>(),
+        Vec::<&&str>::new(),
+        "nobody knows that they have it"
+    );
     let carts: BTreeSet<&str> = confirmed.values().filter_map(|order| order["cartId"].as_str()).collect();
     assert_eq!(carts.len(), confirmed.len(), "a cart is ordered once");
     let mut faults = conservation::faults(&host).await;

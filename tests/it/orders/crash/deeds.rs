@@ -207,9 +207,8 @@ impl Deed {
         let charged = points.iter().position(|it| it == "payment-sandbox/after-commit/1").unwrap();
         // An authorization that the provider never got is not sent by the reconciler, which gives the order up. A repeat
         // sends it before that, and makes the order where there is none.
-        let is_sent = at >= charged
-            || repeat == Repeat::BeforeSettling
-            || (repeat == Repeat::AfterSettling && at == 0);
+        let is_sent =
+            at >= charged || repeat == Repeat::BeforeSettling || (repeat == Repeat::AfterSettling && at == 0);
         match self {
             Self::Checkout("tok_decline") => "cancelled",
             _ if !is_sent => "cancelled",
