@@ -9,6 +9,7 @@ pub mod clock;
 pub mod codes;
 pub mod config;
 pub mod control;
+pub mod egress;
 #[cfg(debug_assertions)]
 mod failpoint;
 mod http;
