@@ -19,6 +19,7 @@ pub mod mail;
 pub mod media;
 pub mod openapi;
 pub mod plugin;
+pub mod secrets;
 pub mod seed;
 pub mod store;
 pub mod telemetry;
