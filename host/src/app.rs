@@ -20,15 +20,18 @@ use crate::{
     cli::Application,
     clock::Clock,
     config::{Config, Environment},
+    egress::Egress,
     http::{self, ApiCall, InFlightKeys, Limits, Payload, Visit},
     identity::{Identity, IdentityError},
     mail::{Mailer, MailerError},
     media::{self, Media, StorageError},
     openapi::{self, About, Documents},
     plugin::{
-        self, AotCache, Caller, DirectoryPolicy, PluginRuntime, Plugins, ReloadError, ReplayError, Replayed,
+        self, AotCache, Caller, DirectoryPolicy, Outside, PluginRuntime, Plugins, ReloadError, ReplayError,
+        Replayed,
         schedule::{self, Scheduler},
     },
+    secrets::Secrets,
     seed::{SystemApi, SystemApiError},
     store::{DeclareError, OpenError, Store, idempotency, lease::Lease},
 };
@@ -109,9 +112,10 @@ impl App {
             Identity::open(store.clone(), &config.auth, mailer).await.map_err(StartError::Identity)?;
         let media = Media::open(store.clone(), &config.media, &config.store.data_dir.join("media"))
             .map_err(StartError::Media)?;
-        let runtime =
-            PluginRuntime::new(&config.plugins, config.pricing.settings(), store.clone(), identity.clone())
-                .map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let outside = Outside { egress: Egress::new(store.clock().clone()), secrets: Secrets::new(&config) };
+        let pricing = config.pricing.settings();
+        let runtime = PluginRuntime::new(&config.plugins, pricing, store.clone(), identity.clone(), outside)
+            .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
         let directory = config.store.data_dir.join("compiled");
         let aot = AotCache::open(&directory).map_err(|source| StartError::Cache { directory, source })?;

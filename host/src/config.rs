@@ -7,7 +7,8 @@
 //!
 //! Invariants: the environment is read here and nowhere else, once. A wrong value stops the start and names its
 //! file, key, value and what was expected. A secret has a type that cannot be printed. Nothing reloads: a running
-//! host keeps the configuration that it started with.
+//! host keeps the configuration that it started with. The one exception are the secrets of plugins, which are looked up
+//! when the first plugin that was granted them loads.
 
 mod auth;
 mod error;
@@ -20,6 +21,7 @@ mod plugins;
 mod pricing;
 mod rate_limits;
 mod secret;
+mod secrets;
 mod server;
 mod signing;
 mod store;
@@ -39,6 +41,7 @@ pub use payment::PaymentConfig;
 pub use plugins::{BreakerConfig, LimitsConfig, PluginsConfig};
 pub use pricing::PricingConfig;
 pub use rate_limits::RateLimitsConfig;
+pub use secrets::{PAYMENT_GATEWAY_KEY, SecretError, SecretName, SecretNameError, SecretsConfig};
 pub use server::ServerConfig;
 pub use store::StoreSection;
 pub use telemetry::{LogFormat, TelemetryConfig};
@@ -60,6 +63,9 @@ pub struct Config {
     pub payment: PaymentConfig,
     pub pricing: PricingConfig,
     pub telemetry: TelemetryConfig,
+    /// Secrets of plugins. Set by nothing but code, and otherwise looked up in the environment.
+    #[serde(skip)]
+    pub secrets: SecretsConfig,
 }
 
 /// Where a host runs. Everything but development refuses what is only good enough for trying things out.

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod codes;
 pub mod config;
 pub mod control;
+pub mod egress;
 #[cfg(debug_assertions)]
 mod failpoint;
 mod http;
@@ -18,6 +19,7 @@ pub mod mail;
 pub mod media;
 pub mod openapi;
 pub mod plugin;
+pub mod secrets;
 pub mod seed;
 pub mod store;
 pub mod telemetry;

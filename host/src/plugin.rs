@@ -46,6 +46,15 @@ pub use outcome::{CallError, Failure};
 pub use reloader::{DirectoryPolicy, Plugins, Refused, ReloadError, ReloadReport};
 pub use replay::{ReplayError, Replayed, ReplayedRule, replay};
 
+use crate::{egress::Egress, secrets::Secrets};
+
+/// The ways out of a plugin.
+#[derive(Clone)]
+pub struct Outside {
+    pub egress: Egress,
+    pub secrets: Secrets,
+}
+
 /// The host's collections for plugins.
 pub fn host_collections() -> Vec<store_model::CollectionSchema> {
     active_set::collections().into_iter().chain(configs::collections()).collect()

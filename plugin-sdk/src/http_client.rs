@@ -2,8 +2,8 @@
 //! [`Capability::secret`](crate::Capability::secret) where a header holds a secret: the host puts its value in, and it
 //! never enters the plugin.
 //!
-//! A request is sent once. What may have been sent has no second try here, because only the plugin knows how the other
-//! side recognises a repeat.
+//! The host sends a request again where it was not answered with a decision, with the same idempotency key: the other
+//! side must recognise a repeat by it. What the plugin is told is about all attempts together.
 
 use crate::{Context, host::Host};
 
@@ -17,7 +17,7 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     pub secret_headers: Vec<SecretHeader>,
     pub body: Vec<u8>,
-    /// For the whole exchange; 0 is what the host allows. It is never longer than what is left of the call.
+    /// For one attempt; 0 is what the host allows. All of them never take longer than what is left of the call.
     pub timeout_ms: u32,
     /// The same for every attempt at one effect: sent as the header `Idempotency-Key`. Every request but `GET` and
     /// `HEAD` has one.
@@ -78,7 +78,7 @@ impl SendError {
 }
 
 impl Context<'_> {
-    /// Sends a request once. No redirect is followed.
+    /// Sends a request, and again where that is safe and may help. No redirect is followed.
     ///
     /// # Errors
     /// [`SendError`], which tells whether the request may have been sent. Any status is a response.

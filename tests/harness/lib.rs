@@ -9,6 +9,7 @@ pub mod crash;
 pub mod host;
 pub mod images;
 pub mod linear;
+pub mod outside;
 pub mod packages;
 pub mod plugin;
 pub mod process;

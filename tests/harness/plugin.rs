@@ -98,6 +98,13 @@ impl TestHost {
             .sum()
     }
 
+    /// Requests to a host outside that ended in this way, as `/metrics` tells.
+    pub async fn sent(&self, host: &str, outcome: &str) -> u64 {
+        let metrics = self.anonymous().get("//metrics").await.text();
+        let labels = format!("egress_requests_total{{host=\"{host}\",outcome=\"{outcome}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&labels)?.parse().ok()).unwrap_or(0)
+    }
+
     /// The refusals that operators see, as pairs of source and reason, and whether the earlier version goes on.
     pub fn refusals(&self) -> Vec<(String, String, bool)> {
         let report = self.app.plugins_report();

@@ -9,9 +9,11 @@ use std::{
 const DOORS: &[(&str, &[&str])] = &[
     // `app` wires HTTP; the control socket speaks it too, and knows hyper alone.
     ("axum", &["http", "http.rs", "app.rs"]),
-    ("hyper", &["http", "http.rs", "control", "control.rs"]),
-    ("hyper_util", &["http", "http.rs", "control", "control.rs"]),
-    ("tower", &["http", "http.rs"]),
+    ("hyper", &["http", "http.rs", "control", "control.rs", "egress"]),
+    ("hyper_util", &["http", "http.rs", "control", "control.rs", "egress"]),
+    ("hyper_rustls", &["egress/client.rs"]),
+    ("rustls", &["egress/client.rs"]),
+    ("tower", &["http", "http.rs", "egress/client.rs"]),
     ("tower_http", &["http", "http.rs"]),
     ("scalar_api_reference", &["http", "http.rs"]),
     ("multer", &["http"]),
@@ -99,7 +101,7 @@ fn the_host_uses_each_technology_behind_its_door_only() {
 
 #[test]
 fn leaves_know_neither_http_nor_plugins() {
-    for leaf in ["store", "identity", "audit", "media", "config", "seed", "import", "backup"] {
+    for leaf in ["store", "identity", "audit", "media", "config", "seed", "import", "backup", "egress"] {
         let folder = root().join("host/src").join(leaf);
         for (path, text) in sources(&folder) {
             for forbidden in ["crate::http", "crate::plugin", "crate::app", "crate::cli"] {

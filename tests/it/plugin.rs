@@ -12,6 +12,7 @@ mod isolation;
 mod loading;
 mod native;
 mod outputs;
+mod outside;
 mod starting;
 mod swapping;
 mod watching;

@@ -36,9 +36,6 @@ pub(super) fn prepare(arguments: &ServeArguments, output: Output) -> Result<Conf
     telemetry::init(&config);
     #[cfg(debug_assertions)]
     crate::failpoint::arm(loaded.fail_at);
-    for warning in &loaded.warnings {
-        output.warning(warning);
-    }
     if let Some(warning) = config.prepare()? {
         output.warning(&warning);
     }

@@ -15,15 +15,13 @@ pub(super) fn show(place: &PlaceArguments, output: Output) -> Result<ExitCode, F
         let _ = writeln!(text, "{:<width$} = {}  # {}", setting.key, setting.value, setting.source);
     }
     output.answer(&text, &loaded.settings);
-    loaded.warnings.iter().for_each(|warning| output.warning(warning));
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn check(place: &PlaceArguments, output: Output) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&place.overrides())?;
     let environment = loaded.config.environment.as_str();
-    let facts = json!({"environment": environment, "warnings": loaded.warnings});
+    let facts = json!({"environment": environment});
     output.answer(&format!("The configuration for {environment} is valid."), &facts);
-    loaded.warnings.iter().for_each(|warning| output.warning(warning));
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ const STAGING: &str = include_str!("../../../config/staging.toml");
 const PRODUCTION: &str = include_str!("../../../config/production.toml");
 
 /// The names that operators set. Each may also be given as a file, with `_FILE` at the end of the name.
-const VARIABLES: [(&str, &str); 12] = [
+pub(super) const VARIABLES: [(&str, &str); 12] = [
     ("API_BASE_URL", "server.base_url"),
     ("API_VERSION", "server.api_version"),
     ("MONGODB_URI", "store.mongodb_uri"),
@@ -51,8 +51,6 @@ pub struct Loaded {
     pub config: Config,
     /// Every key, in alphabetical order.
     pub settings: Vec<Setting>,
-    /// What works, but should not stay like this.
-    pub warnings: Vec<String>,
     /// Where to die, for tests.
     #[cfg(debug_assertions)]
     pub(crate) fail_at: Option<FailPoint>,
@@ -69,18 +67,23 @@ pub struct Setting {
 
 impl Config {
     /// Loads and checks the configuration of this process. Nothing is written.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
-        load(overrides, &|name| match env::var(name) {
-            Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-            Err(env::VarError::NotPresent) => Ok(None),
-            Err(env::VarError::NotUnicode(_)) => Err(()),
-        })
+        load(overrides, &variable_of_process)
+    }
+}
+
+/// A variable of this process.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub(super) fn variable_of_process(name: &str) -> Result<Option<String>, ()> {
+    match env::var(name) {
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(()),
     }
 }
 
 /// A variable's text; `Err` when it is not text.
-type Variables<'a> = &'a dyn Fn(&str) -> Result<Option<String>, ()>;
+pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Result<Option<String>, ()>;
 
 pub(super) fn load(overrides: &Overrides, variables: Variables<'_>) -> Result<Loaded, ConfigError> {
     let environment = environment(variables)?;
@@ -99,12 +102,10 @@ pub(super) fn load(overrides: &Overrides, variables: Variables<'_>) -> Result<Lo
     refuse_unsupported(&layers, &config)?;
     signing::check(&config.auth, environment)?;
     config.server.complete();
-    let warnings = warnings(&config);
     let settings = settings(&layers, &config);
     Ok(Loaded {
         config,
         settings,
-        warnings,
         #[cfg(debug_assertions)]
         fail_at: fail_at(variables)?,
     })
@@ -145,15 +146,19 @@ fn variable(name: &'static str, variables: Variables<'_>) -> Result<Option<(Stri
     let Some(path) = variables(&twin).map_err(not_text)? else { return Ok(None) };
     let path = PathBuf::from(path);
     match fs::read_to_string(&path) {
-        // Editors and `echo` end a file with a line break that is not part of the secret.
         Ok(text) => {
-            let text = text.trim_end_matches(['\n', '\r']).to_owned();
+            let text = without_line_break(&text).to_owned();
             Ok(Some((text, Source::ValueFile { variable: twin, path })))
         }
         Err(source) => {
             Err(ConfigError::Unreadable { path, named_by: format!("the variable {twin}"), source })
         }
     }
+}
+
+/// Editors and `echo` end a file with a line break that is not part of the value.
+pub(super) fn without_line_break(text: &str) -> &str {
+    text.trim_end_matches(['\n', '\r'])
 }
 
 fn add_file(layers: &mut Layers, overrides: &Overrides, environment: Environment) -> Result<(), ConfigError> {
@@ -246,16 +251,6 @@ fn refuse_unsupported(layers: &Layers, config: &Config) -> Result<(), ConfigErro
         }
     }
     Ok(())
-}
-
-fn warnings(config: &Config) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if config.payment.gateway_key.is_some() {
-        warnings.push(
-            "PAYMENT_GATEWAY_KEY is set, but this build has no payment plugins yet; it is ignored".to_owned(),
-        );
-    }
-    warnings
 }
 
 fn settings(layers: &Layers, config: &Config) -> Vec<Setting> {

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
+use secrecy::ExposeSecret as _;
+
 use super::{load::load, *};
 use crate::store::StoreConfig;
 
@@ -40,7 +42,6 @@ fn nothing_set_gives_the_defaults() {
     expected.plugins.dir = "target/plugins".into();
     expected.server.cors_origins = ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec();
     assert_eq!(format!("{:?}", loaded.config), format!("{expected:?}"));
-    assert!(loaded.warnings.is_empty());
 }
 
 #[test]
@@ -210,4 +211,35 @@ fn a_cookie_is_not_for_every_origin() {
     assert!(load_file(one).is_ok());
     let network = "[server]\ntrusted_proxies = [\"10.0.0.0/33\"]\n";
     assert!(error_of(load_file(network)).contains("10.0.0.0/8"));
+}
+
+#[test]
+fn a_secret_of_a_plugin_is_a_variable_or_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("webhook");
+    fs::write(&path, "whsec_1\n").unwrap();
+    let path = path.to_str().unwrap();
+    let find = |variables: &[(&str, &str)]| {
+        let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
+        let found = secrets::find("HOOK", &|name| Ok(variables.get(name).map(|text| (*text).to_owned())));
+        found.map(|found| found.map(|secret| secret.expose_secret().to_owned()))
+    };
+    assert_eq!(find(&[]).unwrap(), None);
+    assert_eq!(find(&[("HOOK", "a"), ("HOOK_FILE", path)]).unwrap().as_deref(), Some("a"));
+    assert_eq!(find(&[("HOOK_FILE", path)]).unwrap().as_deref(), Some("whsec_1"));
+    let error = find(&[("HOOK_FILE", "/nowhere/hook")]).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/hook") && error.contains("HOOK_FILE"), "{error}");
+}
+
+#[test]
+fn no_plugin_is_given_a_secret_of_the_hosts() {
+    for name in ["PAYMENT_GATEWAY_KEY", "STRIPE_WEBHOOK_SECRET", "K2"] {
+        assert_eq!(SecretName::parse(name).unwrap().as_str(), name);
+    }
+    for name in ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "AUDIT_KEY", "MONGODB_URI", "SMTP_URL"] {
+        assert_eq!(SecretName::parse(name), Err(SecretNameError::Own(name.to_owned())));
+    }
+    for name in ["", "key", "_KEY", "1KEY", "A-B", "A\nB", "JWT_SECRET_FILE", &"A".repeat(65)] {
+        assert!(matches!(SecretName::parse(name), Err(SecretNameError::Malformed(_))), "{name:?}");
+    }
 }

@@ -5,10 +5,12 @@
 /// Interface names without versions.
 pub(super) const OFFERED: &[&str] = &[
     "wares:hooks/hooks",
+    "wares:http-client/http-client",
     "wares:identity/identity",
     "wares:log/log",
     "wares:payment/provider",
     "wares:pricing/rule",
+    "wares:secrets/secrets",
     "wares:shipping/rates",
     "wares:store/query",
     "wares:store/store",

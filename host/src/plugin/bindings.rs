@@ -16,6 +16,8 @@ wasmtime::component::bindgen!({
             import wares:store/store@1.0.0;
             import wares:identity/identity@1.0.0;
             import wares:hooks/hooks@1.0.0;
+            import wares:http-client/http-client@1.0.0;
+            import wares:secrets/secrets@1.0.0;
             export wares:lifecycle/lifecycle@1.0.0;
             export wares:http/handler@1.0.0;
             export wares:pricing/rule@1.0.0;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use store_model::{Direction, Filter, SortKey};
 
 use super::{
+    Outside,
     admission::{Breaker, Gate, KeyedQueue},
     bindings::exports::wares::http::handler as guest,
     component::{ConfigFault, Prepared, check_config},
@@ -42,6 +43,7 @@ pub struct PluginRuntime {
     pub(super) rule_engine: PluginEngine,
     pub(super) store: Store,
     identity: Identity,
+    pub(super) outside: Outside,
     pub(super) clock: Clock,
     /// How the shop rounds.
     pub(super) pricing: pricing_model::Settings,
@@ -64,6 +66,7 @@ impl PluginRuntime {
         pricing: pricing_model::Settings,
         store: Store,
         identity: Identity,
+        outside: Outside,
     ) -> wasmtime::Result<Self> {
         // A tenth of the pool is left for describing candidates, and because a sharded pool can refuse shortly
         // before it is full.
@@ -76,6 +79,7 @@ impl PluginRuntime {
             clock: store.clock().clone(),
             store,
             identity,
+            outside,
             pricing,
             gate: Gate::new((instances * 9 / 10 - providing).max(2), wait, "the instance pool"),
             provider_gate: Gate::new((providing / 2).max(1), wait, "the calls of payment providers"),
@@ -319,6 +323,8 @@ impl PluginRuntime {
                 calls_providers: route.calls_providers,
             }),
             by_provider: false,
+            outside: self.outside.clone(),
+            deadline,
         }));
         let Some(handler) = &plugin.prepared.roles.handler else {
             return Err(CallError::new(Failure::Output, "it has no handler"));
@@ -433,7 +439,7 @@ impl PluginRuntime {
     }
 
     /// What a provider reaches: its own documents, by commits of its own.
-    pub(super) fn provider_reach(&self, plugin: &LoadedPlugin, request_id: &str) -> Reach {
+    pub(super) fn provider_reach(&self, plugin: &LoadedPlugin, request_id: &str, deadline: Instant) -> Reach {
         Reach::Granted(Box::new(Granted {
             store: self.store.clone(),
             identity: self.identity.clone(),
@@ -445,6 +451,8 @@ impl PluginRuntime {
             transaction: Transaction::new(None, None, plugin.id(), request_id),
             hooks: None,
             by_provider: false,
+            outside: self.outside.clone(),
+            deadline,
         }))
     }
 }

@@ -397,6 +397,8 @@ fn check_asked(
     let asks = |interface: &str| match interface {
         "identity" => descriptor.capabilities.contains(&Capability::Identity),
         "hooks" => descriptor.capabilities.iter().any(|it| matches!(it, Capability::Hook(_))),
+        "http-client" => descriptor.capabilities.iter().any(|it| matches!(it, Capability::Http { .. })),
+        "secrets" => descriptor.capabilities.iter().any(|it| matches!(it, Capability::Secret { .. })),
         _ => true,
     };
     for (name, _) in component.component_type().imports(&engine.engine) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use store_model::{Access, CollectionSchema, Field, FieldKind, Index, TextField};
 
 use super::{bindings::exports::wares::lifecycle::lifecycle as guest, grants::Right};
-use crate::codes;
+use crate::{codes, config::SecretName, egress::Origin};
 
 /// The media type of bodies that are bytes of any kind: handlers get them, and all headers, as they came.
 pub const RAW: &str = "application/octet-stream";
@@ -210,6 +210,10 @@ pub enum Capability {
     Identity,
     /// Asking the plugins of a hook.
     Hook(Hook),
+    /// Requests to a host outside.
+    Http { origin: Origin, optional: bool },
+    /// Using a secret.
+    Secret { name: SecretName, optional: bool },
 }
 
 /// Why a descriptor is refused, in a sentence that says what to change.
@@ -563,6 +567,20 @@ fn capability(guest: guest::Capability) -> Checked<Capability> {
             Some(hook) => return Ok(Capability::Hook(hook)),
             None => refuse!("it asks for the hook `{}`, which there is none of", short(&guest.target)),
         },
+        "http-client" => {
+            let optional = is_optional(&guest)?;
+            return match Origin::parse(&guest.target) {
+                Ok(origin) if origin.can_be_asked_for() => Ok(Capability::Http { origin, optional }),
+                _ => refuse!("it asks for requests to `{}`, which is no host's name", short(&guest.target)),
+            };
+        }
+        "secrets" => {
+            let optional = is_optional(&guest)?;
+            return match SecretName::parse(&guest.target) {
+                Ok(name) => Ok(Capability::Secret { name, optional }),
+                Err(error) => refuse!("it asks for a secret, and {error}"),
+            };
+        }
         other => refuse!("it asks for `{}`, which this host does not offer yet", short(other)),
     }
     if guest.target.starts_with('_') {
@@ -580,6 +598,16 @@ fn capability(guest: guest::Capability) -> Checked<Capability> {
         })
         .collect::<Checked<Vec<_>>>()?;
     Ok(Capability::Store { collection: guest.target, rights, optional })
+}
+
+/// Of a capability that has no other right than to be optional.
+fn is_optional(guest: &guest::Capability) -> Checked<bool> {
+    match guest.rights.iter().find(|right| *right != "optional") {
+        Some(right) => {
+            refuse!("it asks for the right `{}` to `{}`", short(right), short(&guest.target))
+        }
+        None => Ok(!guest.rights.is_empty()),
+    }
 }
 
 fn json(what: &str, text: &str) -> Checked<Value> {

@@ -148,6 +148,8 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     wares::store::store::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     wares::identity::identity::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     wares::hooks::hooks::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    wares::http_client::http_client::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    wares::secrets::secrets::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

@@ -15,7 +15,11 @@ use super::{
     configs::encoded,
     descriptor::{Capability, Descriptor, Hook},
 };
-use crate::{config::LimitsConfig, identity::collections};
+use crate::{
+    config::{LimitsConfig, SecretName},
+    egress::Origin,
+    identity::collections,
+};
 
 /// The file. A missing one is the same as an empty one.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -38,6 +42,10 @@ pub struct PluginEntry {
     pub identity: bool,
     /// Hooks it may call.
     pub calls: BTreeSet<Hook>,
+    /// Hosts outside that it may send requests to, once it asks for any: which ones follows from how it is configured.
+    pub http: BTreeSet<Origin>,
+    /// Secrets it may use.
+    pub secrets: BTreeSet<SecretName>,
     /// The hooks it answers: in which order, and what becomes of the caller when it fails.
     pub hooks: BTreeMap<Hook, HookEntry>,
     /// Limits that differ from the defaults.
@@ -54,6 +62,8 @@ impl Default for PluginEntry {
             store: BTreeMap::new(),
             identity: false,
             calls: BTreeSet::new(),
+            http: BTreeSet::new(),
+            secrets: BTreeSet::new(),
             hooks: BTreeMap::new(),
             limits: LimitsOverride::default(),
             config: toml::Table::new(),
@@ -182,13 +192,15 @@ impl PluginsFile {
     }
 }
 
-/// What one plugin may touch in the store.
+/// What one plugin may touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     read: BTreeSet<String>,
     write: BTreeSet<String>,
     identity: bool,
     calls: BTreeSet<Hook>,
+    http: BTreeSet<Origin>,
+    secrets: BTreeSet<SecretName>,
 }
 
 /// Something a plugin asks for and was not granted.
@@ -239,6 +251,32 @@ impl Grants {
                     remedy: format!(
                         "to grant it, put `calls = [\"{}\"]` under `[plugins.{plugin}]` in the plugins file",
                         hook.as_str()
+                    ),
+                });
+            }
+            Capability::Http { origin, optional } => {
+                self.http.clone_from(&entry.http);
+                if *optional || entry.http.iter().any(|granted| granted.covers(origin)) {
+                    return Ok(());
+                }
+                return Err(NotGranted {
+                    wanted: format!("requests to `{origin}`"),
+                    remedy: format!(
+                        "to grant it, put `http = [\"{origin}\"]` under `[plugins.{plugin}]` in the plugins file"
+                    ),
+                });
+            }
+            Capability::Secret { name, optional } => {
+                if entry.secrets.contains(name) {
+                    self.secrets.insert(name.clone());
+                }
+                if *optional || entry.secrets.contains(name) {
+                    return Ok(());
+                }
+                return Err(NotGranted {
+                    wanted: format!("the secret `{name}`"),
+                    remedy: format!(
+                        "to grant it, put `secrets = [\"{name}\"]` under `[plugins.{plugin}]` in the plugins file"
                     ),
                 });
             }
@@ -302,5 +340,20 @@ impl Grants {
 
     pub fn may_write(&self, collection: &str) -> bool {
         self.write.contains(collection)
+    }
+
+    /// Where it may send requests.
+    pub fn origins(&self) -> &BTreeSet<Origin> {
+        &self.http
+    }
+
+    /// The secret of this name, if it may use it.
+    pub fn secret(&self, name: &str) -> Option<&SecretName> {
+        self.secrets.iter().find(|granted| granted.as_str() == name)
+    }
+
+    /// The secrets that it may use.
+    pub fn secrets(&self) -> &BTreeSet<SecretName> {
+        &self.secrets
     }
 }

@@ -4,8 +4,10 @@
 //! checks what it was given.
 
 mod hooks;
+mod http_client;
 mod identity;
 mod log;
+mod secrets;
 mod store;
 
 pub(super) use store::filter_to_guest;

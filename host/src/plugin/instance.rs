@@ -1,6 +1,10 @@
 //! One call: a fresh store and instance, its budgets, and how it ended.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rand_core::TryRng;
 use store_model::Document;
@@ -8,6 +12,7 @@ use wasmtime::{CallHook, Store as WasmStore, Trap, UpdateDeadline, WasmBacktrace
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 use super::{
+    Outside,
     engine::{FUEL_TURN, PluginEngine},
     grants::Grants,
     hooks::HookReach,
@@ -119,6 +124,10 @@ pub(super) struct Granted {
     pub(super) hooks: Option<HookReach>,
     /// A payment provider has found its own signature on the request: what it tells is of anybody's documents.
     pub(super) by_provider: bool,
+    /// By which way it may send requests, and the secrets to put into them.
+    pub(super) outside: Outside,
+    /// Until when the call has to end.
+    pub(super) deadline: Instant,
 }
 
 /// The data of a wasm store: everything host functions see of a call.
@@ -178,6 +187,11 @@ impl HostBudget {
             wasmtime::Error::from(Stop::new(Failure::HostCalls, "the call's budget of host calls is spent"))
         })?;
         Ok(())
+    }
+
+    /// How many bytes the rest of the call may move.
+    pub(super) fn bytes_left(&self) -> usize {
+        self.bytes
     }
 
     /// Accounts for bytes that a host call answers.

@@ -1,14 +1,18 @@
 //! A provider that does what it is asked and never says so: the outcome is found out, and nothing is done twice.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
+use futures_util::join;
 use hyper::Method;
 use platform_tests::{
     checkout::{Shopper, items_order, key, post_with_key, sell},
     conservation,
     host::TestHost,
     shop::{documents, id, writes_nothing},
-    wait::eventually,
+    wait::{eventually, found_within},
 };
 use serde_json::{Value, json};
 
@@ -20,6 +24,7 @@ on_each_backend!(
     a_charge_without_an_answer_is_found_and_not_made_again,
     a_capture_without_an_answer_is_settled_once,
     a_refund_without_an_answer_is_settled_once,
+    a_repeat_goes_on_while_what_is_outdated_is_swept_away,
 );
 
 /// What is left unanswered is asked about after a minute and a part of it.
@@ -180,5 +185,53 @@ async fn is_settled_once(mut host: TestHost, what: &str) {
     assert_eq!((charged.len(), &charged[0][member]), (1, &order["totals"]["grand"]["amount"]));
     let more = post_with_key(&admin, &moving, "k3", &json!({})).await;
     more.expect_problem(422, exceeds);
+    conservation::check(&host).await;
+}
+
+async fn a_repeat_goes_on_while_what_is_outdated_is_swept_away(mut host: TestHost) {
+    let admin = host.admin().await;
+    sell(&admin, "CUP", 3).await;
+    for round in 0..3 {
+        let guest = Shopper::with(host.anonymous(), &[("CUP", 1)]).await;
+        let (name, body) = (key(&format!("swept-{round}")), guest.order("tok_timeout"));
+        let hasty = tokio::spawn({
+            let (guest, name, body) = (guest.clone(), name.clone(), body.clone());
+            async move { guest.checkout(&name, &body).await.status }
+        });
+        eventually("the provider is asked", async || {
+            documents(&host, "sandbox_charges").await.len() == round + 1
+        })
+        .await;
+        // The client hangs up, and after a minute asks again.
+        hasty.abort();
+        host.clock.advance(Duration::from_secs(61));
+        let is_answered = AtomicBool::new(false);
+        let sweeping = async {
+            while !is_answered.load(Ordering::Relaxed) {
+                host.app.housekeep().await;
+            }
+        };
+        let asking = async {
+            let order = found_within(Duration::from_secs(20), "the order is answered", async || {
+                let answer = guest.checkout(&name, &body).await;
+                if [201, 202].contains(&answer.status.as_u16()) {
+                    return Some(answer.json());
+                }
+                answer.expect_problem(409, "idempotency_in_progress");
+                None
+            })
+            .await;
+            is_answered.store(true, Ordering::Relaxed);
+            order
+        };
+        let (order, ()) = join!(asking, sweeping);
+        assert_eq!(charges(&host, id(&order)).await.len(), 1);
+        host.clock.advance(OUTCOME);
+        eventually("the order is confirmed", async || {
+            admin.get(&format!("/orders/{}", id(&order))).await.expect(200)["status"] == "confirmed"
+        })
+        .await;
+    }
+    assert_eq!(documents(&host, "orders").await.len(), 3);
     conservation::check(&host).await;
 }

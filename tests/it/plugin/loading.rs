@@ -5,9 +5,11 @@ use std::{fs::File, sync::Arc};
 use host::{
     clock::Clock,
     config::{AuthConfig, PluginsConfig},
+    egress::Egress,
     identity::Identity,
     mail::Mailer,
-    plugin::{ComponentError, PluginRuntime, host_collections, prepare},
+    plugin::{ComponentError, Outside, PluginRuntime, host_collections, prepare},
+    secrets::Secrets,
     store::{Store, StoreConfig},
 };
 use platform_tests::{
@@ -79,8 +81,9 @@ impl Preparing {
         let auth = AuthConfig { jwt_secret: Some(secret), ..AuthConfig::default() };
         let identity = Identity::open(store.clone(), &auth, Mailer::off()).await.unwrap();
         let config = PluginsConfig { compile_timeout_ms: 20_000, ..PluginsConfig::default() };
+        let outside = Outside { egress: Egress::new(store.clock().clone()), secrets: Secrets::default() };
         Self {
-            runtime: PluginRuntime::new(&config, Default::default(), store, identity).unwrap(),
+            runtime: PluginRuntime::new(&config, Default::default(), store, identity, outside).unwrap(),
             config,
             _data: data,
         }

@@ -230,10 +230,16 @@ fn view(plugin: &LoadedPlugin, config_version: u64) -> Plugin {
             }
             Capability::Identity => ("identity".to_owned(), plugin.grants.may_identity()),
             Capability::Hook(hook) => (format!("hooks:{}", hook.as_str()), plugin.grants.may_call(*hook)),
+            // Which hosts it has the operator says, whatever it asks for.
+            Capability::Http { origin, .. } => (format!("http-client:{origin}"), false),
+            Capability::Secret { name, .. } => {
+                (format!("secrets:{name}"), plugin.grants.secret(name.as_str()).is_some())
+            }
         };
         given.extend(has.then(|| name.clone()));
         asked.push(name);
     }
+    given.extend(plugin.grants.origins().iter().map(|origin| format!("http-client:{origin}")));
     Plugin {
         id: plugin.id().to_owned(),
         version: plugin.version().to_owned(),

@@ -170,14 +170,15 @@ impl<'p> Provider<'p> {
         if latest <= Instant::now() {
             return Err(CallError::new(Failure::Overload, "the request has no time left to call a provider"));
         }
+        let deadline = own.min(latest);
         let invocation = Invocation {
             engine: &runtime.engine,
             plugin: self.plugin,
             operation,
             request_id: self.request_id,
-            reach: runtime.provider_reach(self.plugin, self.request_id),
+            reach: runtime.provider_reach(self.plugin, self.request_id, deadline),
             bound: Bound::Time,
-            deadline: own.min(latest),
+            deadline,
         };
         let call = async |store: &mut wasmtime::Store<_>, instance: &wasmtime::component::Instance| {
             let guest = indices.load(&mut *store, instance)?;

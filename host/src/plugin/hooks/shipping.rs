@@ -85,7 +85,7 @@ async fn ask(
         plugin,
         operation: "hook:shipping",
         request_id,
-        reach: runtime.provider_reach(plugin, request_id),
+        reach: runtime.provider_reach(plugin, request_id, reach.deadline),
         bound: Bound::Time,
         deadline: reach.deadline,
     };

@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
+    chain::chain,
     config::PluginsConfig,
     plugin::{
         admission::{Breaker, Gate},
         call::{LoadedPlugin, PluginRuntime},
         component::{Prepared, check_config},
         configs::{self, encoded},
+        descriptor::{Capability, Descriptor},
         generation::Generation,
         grants::{Grants, PluginEntry},
         instance::PluginName,
@@ -29,6 +31,7 @@ pub(super) async fn load(
 ) -> Result<Arc<LoadedPlugin>, String> {
     let descriptor = &prepared.descriptor;
     let grants = Grants::resolve(descriptor, entry).map_err(|error| error.to_string())?;
+    look_up_secrets(runtime, descriptor, &grants)?;
     let limits = entry.limits.over(&defaults.limits);
     limits.check_for_plugin(defaults.most_memory_bytes())?;
     let (config_bytes, config_digest) = encoded(config);
@@ -67,6 +70,22 @@ pub(super) async fn load(
         counters: Arc::default(),
         name: Arc::new(PluginName { id: descriptor.id.clone(), version: descriptor.version.to_string() }),
     }))
+}
+
+/// Finds the values of what is granted. A plugin that cannot do without one is refused, because it would fail every time
+/// that it is called.
+fn look_up_secrets(runtime: &PluginRuntime, descriptor: &Descriptor, grants: &Grants) -> Result<(), String> {
+    for name in grants.secrets() {
+        let found = runtime.outside.secrets.look_up(name).map_err(|error| chain(&error))?;
+        let needs = |it: &Capability| matches!(it, Capability::Secret { name: asked, optional: false } if asked == name);
+        if !found && descriptor.capabilities.iter().any(needs) {
+            return Err(format!(
+                "asks for the secret `{name}`, which has no value; set the variable {name}, or {name}_FILE to the path of \
+                 a file that holds it, and start the host again"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What served before, without what served before that.

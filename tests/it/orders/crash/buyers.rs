@@ -15,7 +15,7 @@ use host::{
     store::{Store, StoreConfig},
 };
 use platform_tests::{
-    checkout::sell,
+    checkout::{address, sell},
     client::Client,
     conservation,
     crash::{Errand, Stage, system_ms},
@@ -47,6 +47,8 @@ async fn buy(client: &Client, origin: &str, key: String) -> Option<Purchase> {
     let body = json!({
         "cartId": id(&cart),
         "email": "ada@example.com",
+        "shippingAddress": address(),
+        "shippingMethod": "shipping-flat:standard",
         "payment": {"provider": "payment-sandbox", "token": "tok_approve"},
     });
     let errand =
