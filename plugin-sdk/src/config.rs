@@ -25,10 +25,13 @@ pub fn schema<T: JsonSchema>() -> Value {
 pub fn read<T: DeserializeOwned>(config: &[u8]) -> Result<T, Problem> {
     let config = if config.is_empty() { b"{}" } else { config };
     let mut deserializer = serde_json::Deserializer::from_slice(config);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| Problem {
-        errors: path_problem(error).errors,
-        ..Problem::new(502, "plugin_failed").detail("The plugin cannot read its configuration.")
-    })
+    let unreadable =
+        || Problem::new(502, "plugin_failed").detail("The plugin cannot read its configuration.");
+    let read = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| Problem { errors: path_problem(error).errors, ..unreadable() })?;
+    // What follows the value is not JSON.
+    deserializer.end().map_err(|_| unreadable())?;
+    Ok(read)
 }
 
 /// Takes the null out of what is optional.

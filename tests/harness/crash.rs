@@ -139,8 +139,13 @@ impl Errand {
 
     /// Asks the host at this origin. Nothing is answered when it dies.
     pub async fn send(&self, origin: &str) -> Option<Answer> {
+        self.send_by(Method::POST, origin).await
+    }
+
+    /// The same with another method.
+    pub async fn send_by(&self, method: Method, origin: &str) -> Option<Answer> {
         let client = self.client.moved_to(origin);
-        let draft = client.request(Method::POST, &self.path).header("idempotency-key", &self.key);
+        let draft = client.request(method, &self.path).header("idempotency-key", &self.key);
         let draft = match &self.cart_token {
             Some(token) => draft.header("x-cart-token", token),
             None => draft,

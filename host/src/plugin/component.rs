@@ -102,9 +102,10 @@ pub enum ComponentError {
 }
 
 impl ComponentError {
-    /// Whether the bytes look cut off, as a file does while it is being written.
+    /// Whether the bytes look cut off, as a file does while it is being written. What is cut between two sections is a
+    /// valid component without its last exports.
     pub fn looks_torn(&self) -> bool {
-        matches!(self, Self::Empty | Self::NotWasm | Self::Invalid(_))
+        matches!(self, Self::Empty | Self::NotWasm | Self::Invalid(_) | Self::Export { .. })
     }
 
     /// Whether preparing the same bytes again would end the same way.

@@ -12,9 +12,6 @@ use super::{Answer, PurgeError, ReadError, Store};
 pub const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long a request may stay between its first and last commit before a repeat takes over.
 const RUNNING_MS: i64 = 60_000;
-/// How long a record stays after its time. A request that takes one over looks it up before it does its work and writes
-/// after it: what it is going to replace must not go away meanwhile. Longer than any request takes.
-const GRACE_MS: i64 = 5 * 60_000;
 
 /// The idempotency key of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +116,12 @@ impl IdempotencyKey {
         }
     }
 
+    /// Replaces an outdated record, unless it was purged and made anew meanwhile: then it may have the same version again.
+    pub(super) fn take_over(&self, record: Map<String, Value>, version: u64, embeds: Vec<Embed>) -> Write {
+        let outdated = Filter::Lte("expiresMs".to_owned(), Scalar::Integer(self.now_ms));
+        Write { guard: Some(outdated), ..self.replace(record, version, embeds) }
+    }
+
     fn base(&self, state: &str, kept_ms: i64) -> Map<String, Value> {
         let mut record = Map::new();
         record.insert("state".to_owned(), json!(state));
@@ -132,13 +135,13 @@ fn fingerprint(hash: &blake3::Hash) -> String {
     hash.to_hex()[..40].to_owned()
 }
 
-/// Deletes records whose time is over for a while, and answers how many.
+/// Deletes records whose time is over, and answers how many. A request that is taking one over makes it anew.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn purge(store: &Store) -> Result<usize, PurgeError> {
-    let latest = store.clock().now_ms().saturating_sub(GRACE_MS);
-    let over = Filter::Lt("expiresMs".to_owned(), Scalar::Integer(latest));
+    let now = Scalar::Integer(store.clock().now_ms());
+    let over = Filter::Lt("expiresMs".to_owned(), now);
     super::purge(store, IdempotencyKey::COLLECTION, over).await
 }
 

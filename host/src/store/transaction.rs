@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -162,9 +163,17 @@ impl Transaction {
         let (sender, mut result) = watch::channel(None);
         self.state().last = Some(InFlight { result: result.clone(), answer: answer.clone(), parts });
         let (store, about) = (store.clone(), self.about.clone());
+        let anew = self.takes_over().then(|| record_anew(writes.clone()));
         // Detached: whoever stops waiting, the commit goes on and its result is kept.
         tokio::spawn(async move {
-            let outcome = about.commit(&store, writes).await;
+            let mut outcome = about.commit(&store, writes).await;
+            if let (Some(anew), Err(CommitError::Refused(refused))) = (anew, &outcome)
+                && refused.reason == Refusal::NotFound
+                && refused.write + 1 == anew.len()
+            {
+                // The outdated record was purged after it was looked up.
+                outcome = about.commit(&store, anew).await;
+            }
             sender.send_replace(Some(Arc::new(outcome)));
         });
         let outcome = wait(&mut result).await;
@@ -190,6 +199,12 @@ impl Transaction {
     /// Forgets what was to go with the next commit.
     pub fn unjoin(&self) {
         self.state().joining.clear();
+    }
+
+    /// Whether the next commit replaces the record of an earlier request.
+    fn takes_over(&self) -> bool {
+        let key = self.about.idempotency.as_ref();
+        self.state().record_version.is_none() && key.is_some_and(|key| key.takes_over.is_some())
     }
 
     /// Waits for a commit that is still under way and answers what the request's last commit answers.
@@ -257,7 +272,7 @@ impl Transaction {
                 // Another request with the same key was first.
                 state.superseded |= matches!(
                     refused.reason,
-                    Refusal::AlreadyExists | Refusal::Version { .. } | Refusal::NotFound
+                    Refusal::AlreadyExists | Refusal::Version { .. } | Refusal::Guard | Refusal::NotFound
                 );
             }
             Err(_) => {}
@@ -284,9 +299,10 @@ impl Transaction {
                 Some(answer) => idempotency_record(key, answer, &writes),
                 None => (key.running(), Vec::new()),
             };
-            writes.push(match self.state().record_version.or(key.takes_over) {
-                Some(version) => key.replace(record, version, embeds),
-                None => insert(IdempotencyKey::COLLECTION, key.record_id.clone(), record, embeds),
+            writes.push(match (self.state().record_version, key.takes_over) {
+                (Some(version), _) => key.replace(record, version, embeds),
+                (None, Some(version)) => key.take_over(record, version, embeds),
+                (None, None) => insert(IdempotencyKey::COLLECTION, key.record_id.clone(), record, embeds),
             });
         }
         writes
@@ -320,6 +336,18 @@ pub struct Settled {
     pub conflicted: bool,
     /// Another request with the same idempotency key was first.
     pub superseded: bool,
+}
+
+/// The same writes, with the record, which is the last, inserted and not replaced.
+fn record_anew(mut writes: Vec<Write>) -> Vec<Write> {
+    if let Some(record) = writes.last_mut()
+        && let Operation::Replace(document) = &mut record.operation
+    {
+        record.operation = Operation::Insert(mem::take(document));
+        record.expected_version = None;
+        record.guard = None;
+    }
+    writes
 }
 
 async fn wait(result: &mut watch::Receiver<Option<CommitResult>>) -> CommitResult {

@@ -39,10 +39,10 @@ on_each_backend!(
     duplicates_at_once_do_the_work_once,
     a_client_that_hangs_up_gets_its_answer_later,
     a_deletion_of_several_commits_is_repeated_as_one,
-    a_record_that_is_being_taken_over_is_not_deleted_meanwhile,
+    a_record_that_is_purged_while_it_is_being_taken_over_is_made_anew,
 );
 
-async fn a_record_that_is_being_taken_over_is_not_deleted_meanwhile(host: TestHost) {
+async fn a_record_that_is_purged_while_it_is_being_taken_over_is_made_anew(host: TestHost) {
     let store = host.app.store();
     let look_up = async || {
         let key = IdempotencyKey::new("a scope", "a-key", b"a body", store.clock().now_ms());
@@ -54,9 +54,13 @@ async fn a_record_that_is_being_taken_over_is_not_deleted_meanwhile(host: TestHo
     // It dies after a commit without an answer.
     look_up().await.commit(store, Vec::new(), Vec::new(), None).await.unwrap();
     host.clock.advance(Duration::from_secs(61));
-    let repeat = look_up().await;
+    let (repeat, another) = (look_up().await, look_up().await);
     host.app.housekeep().await;
+    assert!(documents(&host, "_idempotency").await.is_empty());
     repeat.commit(store, Vec::new(), Vec::new(), None).await.unwrap();
+    // The record has the version again that the other one knows.
+    another.commit(store, Vec::new(), Vec::new(), None).await.unwrap_err();
+    assert!(another.settle().await.superseded);
     host.clock.advance(Duration::from_secs(3_600));
     host.app.housekeep().await;
     assert!(documents(&host, "_idempotency").await.is_empty());

@@ -14,6 +14,7 @@ use host::{
     clock::Clock,
     store::{Store, StoreConfig},
 };
+use hyper::Method;
 use platform_tests::{
     checkout::{address, sell},
     client::Client,
@@ -44,15 +45,21 @@ async fn buy(client: &Client, origin: &str, key: String) -> Option<Purchase> {
     let cart = json!({"items": [{"sku": "CUP", "quantity": 1}]});
     let carts = Errand::new(client.clone(), "/carts", format!("cart-{key}"), cart);
     let cart = carts.send(origin).await.filter(|answer| answer.status == 201)?.json();
+    let token = cart["cartToken"].as_str();
+    for (part, said) in [
+        ("addresses", json!({"shippingAddress": address()})),
+        ("shipping", json!({"shippingMethod": "shipping-flat:standard"})),
+    ] {
+        let path = format!("/carts/{}/{part}", id(&cart));
+        let saying = Errand::new(client.clone(), path, format!("{part}-{key}"), said).with_cart_token(token);
+        saying.send_by(Method::PUT, origin).await?.expect(200);
+    }
     let body = json!({
         "cartId": id(&cart),
         "email": "ada@example.com",
-        "shippingAddress": address(),
-        "shippingMethod": "shipping-flat:standard",
         "payment": {"provider": "payment-sandbox", "token": "tok_approve"},
     });
-    let errand =
-        Errand::new(client.clone(), "/orders", key, body).with_cart_token(cart["cartToken"].as_str());
+    let errand = Errand::new(client.clone(), "/orders", key, body).with_cart_token(token);
     let told = errand.send(origin).await.map(|answer| (answer.status.as_u16(), answer.json()));
     Some(Purchase { errand, told })
 }

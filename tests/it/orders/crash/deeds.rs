@@ -105,6 +105,7 @@ impl Deed {
                     "items": [{"sku": "POT", "quantity": 9}],
                     "email": "ada@example.com",
                     "shippingAddress": address(),
+                    "shippingMethod": "shipping-flat:standard",
                     "payment": {"provider": "payment-sandbox", "token": "tok_approve"},
                 });
                 vec![Errand::new(admin.clone(), "/orders", "an-order-of-the-staff", body)]
