@@ -329,7 +329,7 @@ impl PluginRuntime {
         let Some(handler) = &plugin.prepared.roles.handler else {
             return Err(CallError::new(Failure::Output, "it has no handler"));
         };
-        let guest_request = to_guest(plugin, route, request, transaction.key());
+        let guest_request = to_guest(plugin, route, request, transaction.key().as_deref());
         let invocation = Invocation {
             engine: &self.engine,
             plugin,

@@ -64,6 +64,11 @@ impl IdempotencyKey {
         &self.record_id
     }
 
+    /// Names the request by its key and its body, so that another one under the same key, after a day, is another.
+    pub fn request_key(&self) -> String {
+        format!("{}-{}", self.record_id, &self.fingerprint[..16])
+    }
+
     /// Looks the key up.
     ///
     /// # Errors
@@ -74,11 +79,13 @@ impl IdempotencyKey {
         let record: Value = serde_json::from_str(&document.json).unwrap_or(Value::Null);
         let expires_ms = record["expiresMs"].as_i64().unwrap_or_default();
         let running = record["state"] == "running";
-        if expires_ms <= self.now_ms {
+        let is_same = record["fingerprint"] == json!(self.fingerprint);
+        // What another request has begun is not to be taken for what this one has.
+        if expires_ms <= self.now_ms && (is_same || !running) {
             self.takes_over = Some(document.version);
             return Ok(Seen::New(self));
         }
-        if record["fingerprint"] != json!(self.fingerprint) {
+        if !is_same {
             return Ok(Seen::Reused);
         }
         if running {

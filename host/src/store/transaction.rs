@@ -186,8 +186,8 @@ impl Transaction {
     }
 
     /// Names the request where it has an idempotency key: the same for every attempt.
-    pub fn key(&self) -> Option<&str> {
-        self.about.idempotency.as_ref().map(IdempotencyKey::record_id)
+    pub fn key(&self) -> Option<String> {
+        self.about.idempotency.as_ref().map(IdempotencyKey::request_key)
     }
 
     /// Lets writes of the host's own go with the next commit: all of both or nothing. Whatever becomes of that commit,

@@ -3,6 +3,7 @@
 
 mod buyers;
 mod deeds;
+mod failover;
 mod remains;
 
 use std::time::Duration;

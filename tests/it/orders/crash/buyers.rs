@@ -24,6 +24,7 @@ use platform_tests::{
     random,
     shop::{documents, documents_of, id},
     sizes::BUYER_KILLS,
+    store::mongod::{self, TestDatabase},
     wait::within,
 };
 use proptest::prelude::RngExt as _;
@@ -83,14 +84,18 @@ async fn buy_on(client: Client, origin: String, name: String, answered: Arc<Atom
 }
 
 /// What is in the store of a host that is dead: the orders, and whether each has its key and each key its order.
-async fn look(place: &Place, known: &mut BTreeSet<String>) {
-    let store = Store::open(StoreConfig::embedded(place.data_dir()), Clock::system()).await.unwrap();
+async fn look(place: &Place, database: Option<&TestDatabase>, known: &mut BTreeSet<String>) {
+    let config = match database {
+        Some(database) => StoreConfig::mongo(database.uri.clone()),
+        None => StoreConfig::embedded(place.data_dir()),
+    };
+    let store = Store::open(config, Clock::system()).await.unwrap();
     let orders = documents_of(&store, "orders").await;
     let records = documents_of(&store, "_idempotency").await;
     let mut faults = remains::keys(&store, &orders).await;
     // Keys of requests that died are deleted after a while, so those of earlier runs may be gone.
     for (id, order) in orders.iter().filter(|(id, _)| !known.contains(*id)) {
-        let record = order["_requestKey"].as_str().and_then(|key| records.get(key));
+        let record = remains::record_of(order).and_then(|key| records.get(key));
         let is_right = match record {
             Some(record) if record["state"] == "answered" => {
                 let said =
@@ -111,10 +116,21 @@ async fn look(place: &Place, known: &mut BTreeSet<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn however_often_the_host_is_killed_no_piece_is_sold_twice_and_no_key_has_no_order() {
+    sell_all(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mongodb_however_often_the_host_is_killed_no_piece_is_sold_twice_and_no_key_has_no_order() {
+    if mongod::is_there() {
+        sell_all(Some(mongod::database().await)).await;
+    }
+}
+
+async fn sell_all(database: Option<Arc<TestDatabase>>) {
     let mut runner = random::runner(1);
     let kills = BUYER_KILLS.get();
     let pieces = i64::from(6 * kills);
-    let mut host = Stage::new(None).host(system_ms() - 3_600_000).await;
+    let mut host = Stage::new(database).host(system_ms() - 3_600_000).await;
     let admin = host.admin().await;
     sell(&admin, "CUP", pieces).await;
     let (place, database) = Stage::of(host).await.place();
@@ -137,7 +153,7 @@ async fn however_often_the_host_is_killed_no_piece_is_sold_twice_and_no_key_has_
         tokio::time::sleep(Duration::from_millis(runner.rng().random_range(0..=150))).await;
         server.kill();
         purchases.extend(join_all(buyers).await.into_iter().flat_map(Result::unwrap));
-        look(&place, &mut known).await;
+        look(&place, database.as_deref(), &mut known).await;
     }
 
     // Requests of the dead no longer count as running, and nobody has asked yet what became of their payments.
