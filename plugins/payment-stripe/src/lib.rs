@@ -105,8 +105,17 @@ impl PaymentProvider for PaymentStripe {
     }
 
     fn void(ctx: &Context<'_>, operation: &Operation) -> Result<Outcome, PaymentError> {
-        let intent = api::act_on_intent(ctx, operation, "cancel", Form::default())?;
-        Ok(rules::voided(&intent)?)
+        match api::act_on_intent(ctx, operation, "cancel", Form::default()) {
+            Ok(intent) => Ok(rules::voided(&intent)?),
+            // Of what was captured in part Stripe has given up the rest by itself.
+            Err(refused @ Failure::Refused(_)) => match api::intent(ctx, operation) {
+                Ok(intent) if rules::is_released(&intent) => {
+                    Ok(Outcome::new(State::Succeeded, intent.id.as_str()))
+                }
+                _ => Err(refused.into()),
+            },
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     fn status(ctx: &Context<'_>, kind: Kind, operation: &Operation) -> Result<Outcome, PaymentError> {

@@ -228,8 +228,15 @@ pub fn status(kind: Kind, intent: &Intent, operation: &Operation) -> Result<Outc
         (Kind::Capture, "succeeded") if is_received(intent, operation) => succeeded(),
         (Kind::Capture, "processing") => Ok(Outcome::new(State::Pending, intent.id.as_str())),
         (Kind::Void, "canceled") => succeeded(),
+        (Kind::Void, _) if is_released(intent) => succeeded(),
         (Kind::Capture | Kind::Void | Kind::Refund, _) => never(),
     }
+}
+
+/// Whether a part was captured: then Stripe lets the rest of it go.
+pub fn is_released(intent: &Intent) -> bool {
+    let is_part = intent.amount_received < intent.amount;
+    intent.status == "succeeded" && is_part && intent.amount_capturable == 0
 }
 
 fn is_received(intent: &Intent, operation: &Operation) -> bool {

@@ -31,18 +31,6 @@ struct Event {
 #[derive(Deserialize)]
 struct EventData {
     object: Value,
-    #[serde(default)]
-    previous_attributes: Value,
-}
-
-#[derive(Deserialize)]
-struct Charge {
-    amount_refunded: i64,
-    currency: String,
-    #[serde(default)]
-    payment_intent: Option<String>,
-    #[serde(default)]
-    metadata: Value,
 }
 
 pub(crate) fn parse(ctx: &Context<'_>, webhook: &Webhook) -> Result<Vec<Notice>, WebhookError> {
@@ -93,7 +81,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 
 /// What an event says of a payment; nothing where it is about something else.
 fn notice(event: Event) -> Result<Option<Notice>, WebhookError> {
-    let EventData { object, previous_attributes } = event.data;
+    let object = event.data.object;
     let notice = match event.kind.as_str() {
         "payment_intent.amount_capturable_updated" => {
             let intent: Intent = read(object)?;
@@ -124,30 +112,15 @@ fn notice(event: Event) -> Result<Option<Notice>, WebhookError> {
             let amount = from_stripe(intent.amount, &intent.currency);
             about(&intent, Kind::Void, State::Succeeded, amount)
         }
-        "charge.refunded" => {
-            let charge: Charge = read(object)?;
-            // The sum of all refunds, of which only the last is news.
-            let before = previous_attributes["amount_refunded"].as_i64();
-            let amount = before
-                .and_then(|before| charge.amount_refunded.checked_sub(before))
-                .and_then(|amount| from_stripe(amount, &charge.currency));
-            let Some(reference) = charge.payment_intent else { return Ok(None) };
-            Notice {
-                id: String::new(),
-                kind: Kind::Refund,
-                payment_id: payment_id(&charge.metadata),
-                outcome: Outcome::new(State::Succeeded, reference),
-                amount,
-            }
-        }
-        "refund.updated" => {
+        // Several events tell the same of one refund, so it is known by the refund and not by the event.
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
             let refund: Refund = read(object)?;
             let (Some((state, code)), Some(reference)) = (refund_state(&refund), refund.payment_intent)
             else {
                 return Ok(None);
             };
             Notice {
-                id: String::new(),
+                id: format!("{} {}", refund.id, state.as_str()),
                 kind: Kind::Refund,
                 payment_id: payment_id(&refund.metadata),
                 outcome: Outcome { code, ..Outcome::new(state, reference) },
@@ -159,7 +132,8 @@ fn notice(event: Event) -> Result<Option<Notice>, WebhookError> {
     if !is_id(&notice.outcome.reference, "pi_") {
         return Err(WebhookError::Malformed("the event names no payment".to_owned()));
     }
-    Ok(Some(Notice { id: event.id, ..notice }))
+    let id = if notice.id.is_empty() { event.id } else { notice.id };
+    Ok(Some(Notice { id, ..notice }))
 }
 
 fn about(intent: &Intent, kind: Kind, state: State, amount: Option<plugin_sdk::Money>) -> Notice {
