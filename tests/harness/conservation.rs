@@ -156,12 +156,12 @@ async fn coupons(host: &TestHost, orders: &BTreeMap<String, Value>, faults: &mut
     for order in
         orders.values().filter(|order| order["status"] != "cancelled" && order["status"] != "expired")
     {
-        for code in order["coupons"].as_array().into_iter().flatten() {
-            *used.entry(text(code)).or_default() += 1;
+        for id in order["_coupons"]["coupons"].as_array().into_iter().flatten() {
+            *used.entry(text(id)).or_default() += 1;
         }
     }
-    for coupon in documents(host, "coupons").await.values() {
-        let uses = used.get(&text(&coupon["code"])).copied().unwrap_or_default();
+    for (id, coupon) in &documents(host, "coupons").await {
+        let uses = used.get(id).copied().unwrap_or_default();
         if number(&coupon["used"]) != uses {
             faults.push(format!(
                 "coupon {} says {} uses, and {uses} orders have it",

@@ -152,12 +152,24 @@ pub(crate) fn active(ctx: &Context<'_>, request: &Request) -> Result<StoredCart>
 pub(crate) fn check_active(ctx: &Context<'_>, cart: &StoredCart) -> Result<()> {
     match cart.status {
         CartStatus::Active if !is_over(ctx, cart) => Ok(()),
-        CartStatus::Completing => {
-            Err(Problem::new(409, "cart_locked").detail("An order is being made of the cart."))
-        }
+        CartStatus::Completing => Err(locked(cart)),
         CartStatus::Active | CartStatus::Ordered | CartStatus::Merged | CartStatus::Expired => {
-            Err(Problem::new(409, "cart_not_active").detail("The cart was ordered, merged or has expired."))
+            let problem = Problem::new(409, "cart_not_active");
+            Err(with_order(problem.detail("The cart was ordered, merged or has expired."), cart))
         }
+    }
+}
+
+/// An order is being made of the cart, which says so.
+pub(crate) fn locked(cart: &StoredCart) -> Problem {
+    with_order(Problem::new(409, "cart_locked").detail("An order is being made of the cart."), cart)
+}
+
+/// Names the order that was made of the cart.
+pub(crate) fn with_order(problem: Problem, cart: &StoredCart) -> Problem {
+    match &cart.order_id {
+        Some(order) => problem.extra("orderId", order.as_str()),
+        None => problem,
     }
 }
 
@@ -198,6 +210,7 @@ fn empty(ctx: &Context<'_>, caller: &Caller, token: Option<&str>, currency: Stri
         order_id: None,
         expires_at: expiry_from_now(ctx),
         owner,
+        groups: caller.groups.clone(),
         lines: Default::default(),
     })
 }
@@ -216,6 +229,7 @@ fn show(ctx: &Context<'_>, request: &Request, cart: &StoredCart) -> Result<Reply
 /// with this change.
 fn save(ctx: &Context<'_>, request: &Request, mut cart: StoredCart, touched: &[String]) -> Result<Reply> {
     cart.expires_at = expiry_from_now(ctx);
+    cart.groups.clone_from(&request.caller.groups);
     let mut priced = Priced::of(ctx, &cart, &request.caller.groups)?;
     priced.saw(&mut cart, touched);
     let mut commit = ctx.commit();

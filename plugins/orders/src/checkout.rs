@@ -22,11 +22,11 @@ use plugin_sdk::{
 };
 
 use crate::{
-    CARTS, COUPON_USES, COUPONS, Config, ORDERS, QUOTES, RESERVATIONS,
+    CARTS, COUPON_USES, COUPONS, Config, ORDERS, QUOTES, RESERVATIONS, carts,
     catalogue::VariantKey,
     coupons, document, ledger,
     model::{
-        Adjustment, CartStatus, Coupon, FulfillmentStatus, Order, OrderInput, OrderItem, OrderStatus,
+        CartStatus, CountedCoupons, Coupon, FulfillmentStatus, Order, OrderInput, OrderItem, OrderStatus,
         PaymentChoice, PaymentStatus, ReservationState, ReservedItem, StoredCart, StoredCouponUse,
         StoredOrder, StoredQuote, StoredReservation, Totals, TransactionState,
     },
@@ -157,6 +157,7 @@ fn draft(ctx: &Context<'_>, request: &Request, input: &OrderInput, payment_id: &
         return Err(Problem::validation(vec![FieldError::invalid("/email", message)]));
     }
     let mut basket = match &cart {
+        Some(cart) if request.caller.is_staff() => offer::basket_of(cart, &cart.groups),
         Some(cart) => offer::basket_of(cart, &request.caller.groups),
         None => direct_basket(ctx, input)?,
     };
@@ -211,10 +212,9 @@ fn made_before(ctx: &Context<'_>, request: &Request, cart: &StoredCart) -> Resul
         return Ok(Some(order));
     }
     if is_claimed {
-        return Err(Problem::new(409, "cart_locked").detail("An order is being made of this cart."));
+        return Err(carts::locked(cart));
     }
-    let order = cart.order_id.as_deref().map_or(Value::Null, Value::from);
-    Err(not_active().extra("orderId", order))
+    Err(carts::with_order(not_active(), cart))
 }
 
 fn direct_basket(ctx: &Context<'_>, input: &OrderInput) -> Result<Basket> {
@@ -223,7 +223,10 @@ fn direct_basket(ctx: &Context<'_>, input: &OrderInput) -> Result<Basket> {
     let mut errors = Vec::new();
     for (index, (item, id)) in input.items.iter().zip(ids).enumerate() {
         match VariantKey::of(item, &format!("/items/{index}")) {
-            Ok(variant) => lines.push(BasketLine { id, variant, quantity: item.quantity }),
+            Ok(variant) => {
+                let sku = variant.text().to_owned();
+                lines.push(BasketLine { id, variant, sku, quantity: item.quantity });
+            }
             Err(error) => errors.push(error),
         }
     }
@@ -469,20 +472,17 @@ fn use_coupons(
     draft: &Draft,
     order: &StoredOrder,
 ) -> Result<Vec<WriteRef>> {
-    let used: Vec<&Coupon> =
-        draft.offer.coupons.iter().filter(|coupon| order.order.coupons.contains(&coupon.code)).collect();
-    let buyer = coupons::buyer(draft.customer_id.as_deref(), draft.email.as_deref());
-    let (Some(buyer), false) = (buyer, used.is_empty()) else { return Ok(Vec::new()) };
+    let counted = &order.counted;
+    let used = draft.offer.coupons.iter().filter(|coupon| counted.coupons.contains(&coupon.id));
     let exhausted = |coupon: &Coupon, why: &str| {
         let detail = format!("The coupon `{}` {why}.", coupon.code);
         Problem::new(409, "coupon_exhausted").detail(detail)
     };
-    let ids: Vec<String> = used.iter().map(|coupon| coupons::use_id(&coupon.id, &buyer)).collect();
-    let uses = ctx.get_many::<StoredCouponUse>(COUPON_USES, &ids)?;
     let one_more = || vec![FieldOperation::Increment { path: "used".to_owned(), by: 1 }];
     let below = |limit: i64| Filter::Lt("used".to_owned(), limit.into());
+    let buyers = coupons::buyers(order.order.customer_id.as_deref(), order.order.email.as_deref());
     let mut writes = Vec::new();
-    for ((coupon, id), own) in used.into_iter().zip(ids).zip(uses) {
+    for coupon in used {
         let write = commit.update(COUPONS, &coupon.id, one_more());
         if let Some(limit) = coupon.limit {
             if coupon.used >= limit {
@@ -491,27 +491,40 @@ fn use_coupons(
             commit.guard(write, Filter::And(vec![below(limit), Filter::eq("limit", limit)]));
         }
         writes.push(write);
-        let own_used = own.as_ref().map_or(0, |own| own.data.used);
-        if coupon.per_customer.is_some_and(|limit| own_used >= limit) {
-            return Err(exhausted(coupon, "was used as often as one customer can"));
-        }
-        let write = match own {
-            Some(_) => {
-                let write = commit.update(COUPON_USES, &id, one_more());
-                if let Some(limit) = coupon.per_customer {
-                    commit.guard(write, below(limit));
+        let ids: Vec<String> = buyers.iter().map(|buyer| coupons::use_id(&coupon.id, buyer)).collect();
+        let uses = ctx.get_many::<StoredCouponUse>(COUPON_USES, &ids)?;
+        for ((buyer, id), own) in buyers.iter().zip(ids).zip(uses) {
+            let own_used = own.as_ref().map_or(0, |own| own.data.used);
+            if coupon.per_customer.is_some_and(|limit| own_used >= limit) {
+                return Err(exhausted(coupon, "was used as often as one customer can"));
+            }
+            let write = match own {
+                Some(_) => {
+                    let write = commit.update(COUPON_USES, &id, one_more());
+                    if let Some(limit) = coupon.per_customer {
+                        commit.guard(write, below(limit));
+                    }
+                    write
                 }
-                write
-            }
-            None => {
-                let first =
-                    StoredCouponUse { coupon_id: coupon.id.clone(), customer: buyer.clone(), used: 1 };
-                commit.insert_with_id(COUPON_USES, &id, &first)
-            }
-        };
-        writes.push(write);
+                None => {
+                    let first =
+                        StoredCouponUse { coupon_id: coupon.id.clone(), customer: buyer.clone(), used: 1 };
+                    commit.insert_with_id(COUPON_USES, &id, &first)
+                }
+            };
+            writes.push(write);
+        }
     }
     Ok(writes)
+}
+
+/// What is going to count the order among the uses of its coupons.
+fn counted(offer: &Offer, order: &Order) -> CountedCoupons {
+    let used = offer.coupons.iter().filter(|coupon| order.coupons.contains(&coupon.code));
+    let coupons: Vec<String> = used.map(|coupon| coupon.id.clone()).collect();
+    let buyers = coupons::buyers(order.customer_id.as_deref(), order.email.as_deref());
+    let uses = coupons.iter().flat_map(|coupon| buyers.iter().map(|buyer| coupons::use_id(coupon, buyer)));
+    CountedCoupons { uses: uses.collect(), coupons }
 }
 
 /// The order as it is first stored.
@@ -554,7 +567,7 @@ fn written_down(
         quote_id: draft.quote_id.clone(),
         items: items.collect(),
         adjustments: offer.adjustments.clone(),
-        coupons: effective(offer),
+        coupons: offer.effective_coupons(),
         shipping_address: draft.shipping_address.clone(),
         billing_address: draft.billing_address.clone(),
         shipping_method: offer.shipping_method.clone(),
@@ -577,6 +590,7 @@ fn written_down(
         reservation_id: ctx.new_id("rsv")?,
         request_key: request.caller.request_key.clone(),
         references: Vec::new(),
+        counted: counted(offer, &order),
         notices: Vec::new(),
         replay: offer.replay.clone(),
         imported: None,
@@ -587,14 +601,6 @@ fn written_down(
         payments::open(ctx, &mut order, payment_id, &payment.provider, token, amount);
     }
     Ok(order)
-}
-
-/// The codes that the price is due to: one that changes nothing is not used up.
-fn effective(offer: &Offer) -> Vec<String> {
-    let lines = offer.lines.iter().flat_map(|line| &line.adjustments);
-    let codes: BTreeSet<&String> =
-        lines.chain(&offer.adjustments).filter_map(|it: &Adjustment| it.coupon_code.as_ref()).collect();
-    codes.into_iter().cloned().collect()
 }
 
 /// Who may see the order besides staff.

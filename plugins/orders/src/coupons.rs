@@ -22,24 +22,25 @@ pub(crate) struct Unfit {
     pub message: String,
 }
 
-/// What each of these codes is, in their order. `buyer` is who would use them, if that is known: see [`buyer`].
+/// What each of these codes is, in their order. `buyers` is who would use them, as far as that is known: see [`buyers`].
 ///
 /// # Errors
 /// Those of the store.
 pub(crate) fn look_up(
     ctx: &Context<'_>,
     codes: &[String],
-    buyer: Option<&str>,
+    buyers: &[String],
 ) -> Result<Vec<Result<Coupon, Unfit>>, StoreError> {
     let known = by_code(ctx, codes)?;
     let limited: Vec<&Coupon> = known.values().filter(|coupon| coupon.per_customer.is_some()).collect();
-    let mut own = BTreeMap::new();
-    if let Some(buyer) = buyer
-        && !limited.is_empty()
-    {
+    let mut own: BTreeMap<String, i64> = BTreeMap::new();
+    for buyer in buyers.iter().filter(|_| !limited.is_empty()) {
         let ids: Vec<String> = limited.iter().map(|coupon| use_id(&coupon.id, buyer)).collect();
         let uses = ctx.get_many::<StoredCouponUse>(COUPON_USES, &ids)?;
-        own.extend(limited.iter().zip(uses).filter_map(|(it, uses)| Some((it.id.clone(), uses?.data.used))));
+        for (coupon, uses) in limited.iter().zip(uses) {
+            let most = own.entry(coupon.id.clone()).or_default();
+            *most = uses.map_or(0, |uses| uses.data.used).max(*most);
+        }
     }
     let now = ctx.now();
     let fits = |code: &String| {
@@ -82,6 +83,20 @@ pub(crate) fn by_code(ctx: &Context<'_>, codes: &[String]) -> Result<BTreeMap<St
     Ok(found.into_iter().map(|coupon| (coupon.data.code.clone(), coupon.data)).collect())
 }
 
+/// The coupons of a quote, by the codes that they had. One that was deleted since counts no more uses.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn quoted(
+    ctx: &Context<'_>,
+    coupons: &BTreeMap<String, String>,
+) -> Result<Vec<Coupon>, StoreError> {
+    let ids: Vec<String> = coupons.values().cloned().collect();
+    let found = ctx.get_many::<Coupon>(COUPONS, &ids)?;
+    let named = coupons.keys().zip(found);
+    Ok(named.filter_map(|(code, found)| Some(Coupon { code: code.clone(), ..found?.data })).collect())
+}
+
 /// Most codes in a cart.
 pub(crate) const COUPONS_MAX: usize = 20;
 
@@ -95,7 +110,8 @@ pub(crate) fn use_id(coupon: &str, buyer: &str) -> String {
     natural_id("cpu", &format!("{coupon} {buyer}"))
 }
 
-/// Who uses coupons: the customer, or the guest with this e-mail address.
-pub(crate) fn buyer(customer: Option<&str>, email: Option<&str>) -> Option<String> {
-    customer.map(str::to_owned).or_else(|| email.map(|email| email.trim().to_lowercase()))
+/// Who uses coupons: the customer, and who has this e-mail address, so that an account and a guest are not two.
+pub(crate) fn buyers(customer: Option<&str>, email: Option<&str>) -> Vec<String> {
+    let email = email.map(|email| email.trim().to_lowercase());
+    customer.map(str::to_owned).into_iter().chain(email).collect()
 }

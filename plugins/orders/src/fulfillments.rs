@@ -27,7 +27,9 @@ pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let input: FulfillmentInput = request.json()?;
     if !is_open(&order) {
         let status = ledger::name(order.order.status);
-        return Err(Problem::conflict(format!("The order is {status}: only confirmed ones are packed.")));
+        return Err(Problem::conflict(format!(
+            "The order is {status}: only confirmed ones and those in process are packed."
+        )));
     }
     let parcel = Fulfillment {
         id: ctx.new_id("ful")?,

@@ -41,7 +41,8 @@ mod payment_tests;
 mod shop;
 
 use plugin_sdk::{
-    Access, Capability, Collection, FieldKind, Permission, Plugin, Router, Value, export_plugin, json,
+    Access, Capability, Collection, FieldError, FieldKind, Permission, Plugin, Router, Value, config::read,
+    export_plugin, json, money::currency_exponent,
 };
 use serde::Deserialize;
 
@@ -235,6 +236,17 @@ impl Plugin for Orders {
             },
             "additionalProperties": false,
         }))
+    }
+
+    fn validate_config(config: &[u8]) -> Result<(), Vec<FieldError>> {
+        let config: Config = read(config).map_err(|problem| problem.errors)?;
+        let code = &config.default_currency;
+        // One without a minor unit, such as XXX or XAU, is no money that anything costs.
+        if currency_exponent(code).is_some() {
+            return Ok(());
+        }
+        let message = format!("`{code}` is no currency of ISO 4217 that prices are in.");
+        Err(vec![FieldError::invalid("/defaultCurrency", message)])
     }
 }
 

@@ -19,14 +19,14 @@ pub use coupon::{Coupon, CouponInput, StoredCoupon, StoredCouponUse};
 pub use dashboard::{BestSeller, CurrencyFigures, Dashboard, DayFigures, LowStock, StatusCount, Time};
 pub use import::{ImportedItem, ImportedStatus, OrderImport};
 pub use order::{
-    Actor, CaptureInput, ChosenShipping, DirectItem, Fulfillment, FulfillmentInput, FulfillmentLine,
-    FulfillmentState, FulfillmentStatus, FulfillmentView, HistoryEntry, ImportMark, NextAction, Order,
-    OrderInput, OrderItem, OrderPatch, OrderStatus, OrderUpdate, Payment, PaymentChoice, PaymentStatus,
-    PendingOperation, RefundInput, ReservationState, ReservedItem, Return, ReturnInput, ReturnLine,
-    ReturnStatus, ShipInput, StoredHistoryEntry, StoredOrder, StoredReservation, Transaction,
+    Actor, CaptureInput, ChosenShipping, CountedCoupons, DirectItem, Fulfillment, FulfillmentInput,
+    FulfillmentLine, FulfillmentState, FulfillmentStatus, FulfillmentView, HistoryEntry, ImportMark,
+    NextAction, Order, OrderInput, OrderItem, OrderPatch, OrderStatus, OrderUpdate, Payment, PaymentChoice,
+    PaymentStatus, PendingOperation, RefundInput, ReservationState, ReservedItem, Return, ReturnInput,
+    ReturnLine, ReturnStatus, ShipInput, StoredHistoryEntry, StoredOrder, StoredReservation, Transaction,
     TransactionState, TransactionType,
 };
-pub use quote::{PluginUse, Quote, QuotedLine, StoredQuote};
+pub use quote::{PluginUse, Quote, QuotedLine, StoredQuote, Unsold};
 
 use plugin_sdk::{Money, pricing, schema::all_required};
 use schemars::JsonSchema;

@@ -7,6 +7,8 @@
 mod making;
 mod sending;
 
+use std::collections::BTreeSet;
+
 use plugin_sdk::{Context, Problem, Result, Value, address::Address, json, natural_id};
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
     coupons,
     model::{
         Adjustment, ChosenShipping, Coupon, PluginUse, Problem as Told, QuotedLine, StoredCart, StoredQuote,
-        Totals,
+        Totals, Unsold,
     },
     stock::Demand,
 };
@@ -45,6 +47,8 @@ pub(crate) struct BasketLine {
     /// Unique in the basket.
     pub id: String,
     pub variant: VariantKey,
+    /// What it was when the line was put in: it may be in the catalogue no more.
+    pub sku: String,
     /// From 1.
     pub quantity: u32,
 }
@@ -71,16 +75,6 @@ pub(crate) struct Offer {
     pub content: String,
     /// What is needed to price it again.
     pub replay: Value,
-}
-
-/// A line that is not sold: the variant is gone, its product is not active, or it has no price in the currency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unsold {
-    pub id: String,
-    /// What it was named by, where it is not in the catalogue at all.
-    pub sku: String,
-    pub name: Option<String>,
-    pub quantity: u32,
 }
 
 /// What becomes of an offer whose shipping plugins or pricing rules fail.
@@ -115,7 +109,7 @@ pub(crate) fn of_quote(ctx: &Context<'_>, quote: &StoredQuote) -> Result<Offer> 
     let keys: Vec<VariantKey> =
         quote.lines.iter().map(|line| VariantKey::Id(line.variant_id.clone())).collect();
     let catalogue = Catalogue::read(ctx, keys.iter())?;
-    let (mut demand, mut unsold) = (Demand::new(), Vec::new());
+    let (mut demand, mut unsold) = (Demand::new(), quote.unsold.clone());
     // What was found out about stock is of then.
     let of_then = |problem: &&Told| problem.code != "insufficient_stock";
     let mut problems: Vec<Told> = quote.problems.iter().filter(of_then).cloned().collect();
@@ -142,7 +136,7 @@ pub(crate) fn of_quote(ctx: &Context<'_>, quote: &StoredQuote) -> Result<Offer> 
         plugins: quote.plugins.clone(),
         problems,
         shipping_method: quote.shipping_method.clone(),
-        coupons: coupons::by_code(ctx, &quote.coupons)?.into_values().collect(),
+        coupons: coupons::quoted(ctx, &quote.coupons)?,
         demand,
         content: quote.content.clone(),
         replay: quote.replay.clone(),
@@ -157,6 +151,7 @@ pub(crate) fn basket_of(cart: &StoredCart, groups: &[String]) -> Basket {
         .map(|(variant, line)| BasketLine {
             id: line.id.clone(),
             variant: VariantKey::Id(variant.clone()),
+            sku: line.sku.clone(),
             quantity: line.quantity,
         })
         .collect();
@@ -195,6 +190,14 @@ pub(crate) fn content(basket: &Basket) -> String {
 }
 
 impl Offer {
+    /// The codes that the price is due to: one that changes nothing is not used up.
+    pub(crate) fn effective_coupons(&self) -> Vec<String> {
+        let lines = self.lines.iter().flat_map(|line| &line.adjustments);
+        let codes: BTreeSet<&String> =
+            lines.chain(&self.adjustments).filter_map(|it| it.coupon_code.as_ref()).collect();
+        codes.into_iter().cloned().collect()
+    }
+
     /// Why it cannot be sold as it is, whatever is in stock: 409 `cart_empty`, `insufficient_stock` for what is not sold
     /// any more, `coupon_invalid`, `coupon_exhausted` or `shipping_unavailable`. Whether there is enough in stock only
     /// the commit that takes it can tell.
@@ -205,7 +208,9 @@ impl Offer {
                 .iter()
                 .map(|line| json!({"sku": line.sku, "requested": line.quantity, "available": 0}))
                 .collect();
-            let detail = "Some items are not sold any more.";
+            let names: Vec<&str> =
+                self.unsold.iter().map(|line| line.name.as_ref().unwrap_or(&line.sku).as_str()).collect();
+            let detail = format!("Not sold in {}: {}.", self.currency, names.join(", "));
             return Some(Problem::new(409, "insufficient_stock").detail(detail).extra("items", items));
         }
         if self.lines.is_empty() {

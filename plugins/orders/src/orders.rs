@@ -18,6 +18,10 @@ use crate::{
 
 pub(crate) fn list(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     check_access(&request.caller, "orders:read")?;
+    if request.caller.owner().is_none() && !request.caller.is_staff() {
+        let detail = "Log in, or send the token of the cart that was ordered.";
+        return Err(Problem::new(401, "unauthenticated").detail(detail));
+    }
     page(ctx, request, Filter::eq("_hidden", false))
 }
 

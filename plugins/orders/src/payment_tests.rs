@@ -30,6 +30,7 @@ use crate::{
     model::{
         OrderStatus, ReservationState, StoredOrder, StoredReservation, TransactionState, TransactionType,
     },
+    shop::refused,
 };
 
 /// How the gateway takes a call.
@@ -415,9 +416,9 @@ impl Shop {
             self.check_order(order, &reservations[&order.order.id]);
         }
         for coupon in self.all::<Value>(COUPONS) {
-            let code = coupon["code"].as_str().unwrap().to_owned();
-            let using = orders.iter().filter(|it| !is_void(it) && it.order.coupons.contains(&code)).count();
-            assert_eq!(coupon["used"], using, "{code}");
+            let id = coupon["id"].as_str().unwrap().to_owned();
+            let using = orders.iter().filter(|it| !is_void(it) && it.counted.coupons.contains(&id)).count();
+            assert_eq!(coupon["used"], using, "{coupon}");
         }
         for (payment, charge) in &self.gateway.borrow().charges {
             assert!(charge.times <= 1, "{payment} was charged {} times", charge.times);
@@ -520,13 +521,6 @@ pub(super) fn staff() -> Caller {
         permissions: vec!["*".to_owned()],
         ..Caller::default()
     }
-}
-
-#[track_caller]
-pub(super) fn refused(answer: Result<RecordedAnswer, Problem>, status: u16, code: &str) -> Problem {
-    let problem = answer.expect_err("a problem");
-    assert_eq!((problem.status, problem.code.as_str()), (status, code), "{problem:?}");
-    problem
 }
 
 pub(super) fn usd(amount: i64) -> Value {

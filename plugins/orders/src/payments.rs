@@ -4,6 +4,8 @@
 //! said. The transaction's id follows from the request, so a repeat of a request whose first attempt died finds what it
 //! did and asks for its outcome.
 
+use std::collections::BTreeSet;
+
 use plugin_sdk::{
     Context, FieldError, Money, Problem, Reply, Request, Result, json, natural_id,
     payment::{Outcome, PaymentError, State},
@@ -15,12 +17,15 @@ use crate::{
     document, imports,
     ledger::{self, Sums},
     model::{
-        CaptureInput, OrderStatus, Payment, RefundInput, StoredOrder, Transaction, TransactionState,
-        TransactionType,
+        CaptureInput, OrderStatus, Payment, RefundInput, ReturnStatus, StoredOrder, Transaction,
+        TransactionState, TransactionType,
     },
     reconcile,
     settlement::{self, Source},
 };
+
+/// Most payments of an order: who tries out stolen cards does it elsewhere.
+pub(crate) const PAYMENTS_MAX: usize = 20;
 
 /// Another attempt to pay for an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -99,6 +104,9 @@ pub(crate) fn pay(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     carry_out(ctx, &request, order, &transaction, "", |order| {
         check_provider(ctx, &input.provider, "/provider")?;
         check_alive(order)?;
+        if order.order.payments.len() >= PAYMENTS_MAX {
+            return Err(Problem::conflict("There were too many attempts to pay for this order."));
+        }
         let due = outstanding(order);
         let amount = wanted(amount, due, &order.order.currency, "amount_out_of_range")?;
         open(ctx, order, &id, &input.provider, input.token.as_deref(), amount);
@@ -111,9 +119,11 @@ pub(crate) fn capture(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let transaction = id_of(ctx, &request, "txn")?;
     moved(ctx, &request, &transaction, "", |order, index| {
         check_alive(order)?;
-        let most = Sums::of(&order.order.payments[index]).capturable();
+        let payment = &order.order.payments[index];
+        let most = Sums::of(payment).capturable();
         let currency = &order.order.currency;
-        let amount = wanted(input.amount.as_ref(), most, currency, "capture_exceeds_authorization")?;
+        let amount = wanted(input.amount.as_ref(), most, currency, "capture_exceeds_authorization")
+            .map_err(|problem| undecided(problem, payment, most))?;
         settlement::append(ctx, order, index, TransactionType::Capture, amount, &transaction);
         Ok(())
     })
@@ -122,10 +132,11 @@ pub(crate) fn capture(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 pub(crate) fn void(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let transaction = id_of(ctx, &request, "txn")?;
     moved(ctx, &request, &transaction, "", |order, index| {
-        let amount = ledger::voidable(&order.order.payments[index]);
+        let payment = &order.order.payments[index];
+        let amount = ledger::voidable(payment);
         if amount == 0 {
-            let detail = "There is nothing of this payment to give up, or another movement is under way.";
-            return Err(Problem::conflict(detail));
+            let problem = Problem::conflict("Nothing of this payment is authorised and not captured.");
+            return Err(undecided(problem, payment, amount));
         }
         settlement::append(ctx, order, index, TransactionType::Void, amount, &transaction);
         Ok(())
@@ -136,20 +147,35 @@ pub(crate) fn refund(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let input: RefundInput = body(&request)?;
     let transaction = id_of(ctx, &request, "txn")?;
     moved(ctx, &request, &transaction, &input.reason, |order, index| {
-        let most = Sums::of(&order.order.payments[index]).refundable();
+        let payment = &order.order.payments[index];
+        let most = Sums::of(payment).refundable();
         let currency = &order.order.currency;
-        let amount = wanted(input.amount.as_ref(), most, currency, "refund_exceeds_capture")?;
+        let amount = wanted(input.amount.as_ref(), most, currency, "refund_exceeds_capture")
+            .map_err(|problem| undecided(problem, payment, most))?;
         settlement::append(ctx, order, index, TransactionType::Refund, amount, &transaction);
         if let Some(it) = order.order.payments[index].transactions.last_mut() {
             it.credit = input.credit;
         }
         let Some(wanted) = &input.return_id else { return Ok(()) };
+        let transactions = order.order.payments.iter().flat_map(|payment| &payment.transactions);
+        let failed: BTreeSet<String> =
+            transactions.filter(|it| it.state == TransactionState::Failed).map(|it| it.id.clone()).collect();
         match order.order.returns.iter_mut().find(|it| it.id == *wanted) {
-            Some(returned) if returned.refund_id.is_none() => {
-                returned.refund_id = Some(transaction.clone());
-                Ok(())
+            Some(returned) if returned.refund_id.as_deref().is_some_and(|id| !failed.contains(id)) => {
+                Err(Problem::conflict("There is a refund for this return already."))
             }
-            Some(_) => Err(Problem::conflict("There is a refund for this return already.")),
+            Some(returned) => match returned.status {
+                ReturnStatus::Approved | ReturnStatus::Received => {
+                    returned.refund_id = Some(transaction.clone());
+                    Ok(())
+                }
+                ReturnStatus::Requested => {
+                    Err(Problem::conflict("The return is not approved; approve it first."))
+                }
+                ReturnStatus::Rejected => {
+                    Err(Problem::conflict("The return was rejected; refund without `returnId`."))
+                }
+            },
             None => {
                 let message = "The order has no such return.";
                 Err(Problem::validation(vec![FieldError::invalid("/returnId", message)]))
@@ -348,13 +374,19 @@ fn conclude(
 
 /// What is told of a movement that came to nothing.
 pub(crate) fn refusal(it: &Transaction, answer: Option<&Result<Outcome, PaymentError>>) -> Problem {
+    let failed = match it.kind {
+        TransactionType::Authorization => "The payment failed.",
+        TransactionType::Capture => "The provider did not capture it.",
+        TransactionType::Refund => "The provider did not refund it.",
+        TransactionType::Void => "The provider did not void it.",
+    };
     let declined = |why: &str| Problem::new(402, "payment_declined").detail(why);
     match answer {
         Some(Err(PaymentError::Declined(why))) => declined(why),
         Some(Err(PaymentError::Invalid(problem))) => refused_by_provider(problem),
         _ => match &it.reason {
-            Some(code) => declined("The payment failed.").extra("reason", code.as_str()),
-            None => declined("The payment failed."),
+            Some(code) => declined(failed).extra("reason", code.as_str()),
+            None => declined(failed),
         },
     }
 }
@@ -404,6 +436,21 @@ fn on_its_way(payment: &Payment) -> i64 {
     (sums.authorized - sums.captured).max(0) + open
 }
 
+/// The same problem, where nothing remains because of a movement whose outcome is not known yet: then it says so.
+fn undecided(problem: Problem, payment: &Payment, most: i64) -> Problem {
+    let is_open =
+        |it: &&Transaction| matches!(it.state, TransactionState::Pending | TransactionState::Unknown);
+    match payment.transactions.iter().find(is_open).filter(|_| most <= 0) {
+        Some(open) => problem
+            .detail(format!(
+                "The outcome of `{}` is not known yet; `POST /payments/{}/sync` asks for it.",
+                open.id, payment.id
+            ))
+            .extra("transactionId", open.id.as_str()),
+        None => problem,
+    }
+}
+
 /// The amount that is asked for, or all of it.
 fn wanted(asked: Option<&Money>, most: i64, currency: &str, exceeds: &str) -> Result<i64> {
     let remaining = || json!({"amount": most.max(0), "currency": currency});
@@ -419,7 +466,12 @@ fn wanted(asked: Option<&Money>, most: i64, currency: &str, exceeds: &str) -> Re
         return Err(Problem::new(422, "amount_out_of_range").detail("An amount is above zero."));
     }
     if asked.amount > most {
-        return Err(too_much(format!("{} is more than the {} that remain.", asked.amount, most.max(0))));
+        let detail = format!(
+            "{} is more than the {} minor units of {currency} that remain.",
+            asked.amount,
+            most.max(0)
+        );
+        return Err(too_much(detail));
     }
     Ok(asked.amount)
 }

@@ -27,7 +27,8 @@ pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         expires_at,
         owner: cart.owner.clone(),
         shipping_method: offer.shipping_method,
-        coupons: cart.coupons.clone(),
+        unsold: offer.unsold,
+        coupons: offer.coupons.iter().map(|it| (it.code.clone(), it.id.clone())).collect(),
         content: offer.content,
         replay: offer.replay,
     };

@@ -13,11 +13,11 @@ use plugin_sdk::{
 use serde::Deserialize;
 
 use crate::{
-    CARTS, COUPON_USES, COUPONS, Config, RESERVATIONS, coupons, document, imports,
+    CARTS, COUPON_USES, COUPONS, Config, RESERVATIONS, document, imports,
     ledger::{self, Sums},
     model::{
-        Actor, CartStatus, NextAction, OrderStatus, Payment, PendingOperation, ReservationState,
-        StoredCouponUse, StoredOrder, StoredReservation, Transaction, TransactionState, TransactionType,
+        Actor, CartStatus, NextAction, OrderStatus, Payment, PendingOperation, ReservationState, StoredOrder,
+        StoredReservation, Transaction, TransactionState, TransactionType,
     },
     stock,
 };
@@ -462,22 +462,22 @@ pub(crate) fn release_reservation(
 }
 
 fn release_coupons(ctx: &Context<'_>, commit: &mut Commit<'_>, order: &StoredOrder) -> Result<()> {
-    if order.order.coupons.is_empty() {
-        return Ok(());
-    }
-    let coupons = coupons::by_code(ctx, &order.order.coupons)?;
-    let buyer = coupons::buyer(order.order.customer_id.as_deref(), order.order.email.as_deref());
-    let uses = coupons.values().zip(buyer.iter().cycle());
-    let uses: Vec<String> = uses.map(|(coupon, buyer)| coupons::use_id(&coupon.id, buyer)).collect();
-    let uses = ctx.get_many::<StoredCouponUse>(COUPON_USES, &uses)?.into_iter().flatten();
-    let coupons = coupons.values().map(|coupon| (COUPONS, coupon.id.clone(), coupon.used));
+    let counted = &order.counted;
+    let coupons = ctx.get_many::<Counter>(COUPONS, &counted.coupons)?.into_iter();
+    let uses = ctx.get_many::<Counter>(COUPON_USES, &counted.uses)?.into_iter();
     // Gone, or set back by hand: there is nothing to give back.
-    let given = coupons.chain(uses.map(|uses| (COUPON_USES, uses.id, uses.data.used)));
+    let given = coupons.flatten().map(|it| (COUPONS, it.id, it.data.used));
+    let given = given.chain(uses.flatten().map(|it| (COUPON_USES, it.id, it.data.used)));
     for (collection, id, _) in given.filter(|(_, _, used)| *used > 0) {
         let write = commit.update(collection, &id, vec![increment("used", -1)]);
         commit.guard(write, Filter::Gte("used".to_owned(), 1.into()));
     }
     Ok(())
+}
+
+#[derive(Deserialize)]
+struct Counter {
+    used: i64,
 }
 
 #[derive(Deserialize)]

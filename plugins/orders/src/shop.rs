@@ -10,9 +10,9 @@ use plugin_sdk::{
 use crate::{
     INVENTORY, MOVEMENTS, ORDERS, Orders, PRODUCTS, RESERVATIONS, ledger,
     model::{
-        Fulfillment, FulfillmentLine, FulfillmentState, FulfillmentStatus, Order, OrderItem, OrderStatus,
-        Payment, PaymentStatus, ReservationState, ReservedItem, ReturnStatus, StoredOrder, StoredReservation,
-        Totals, Transaction, TransactionState, TransactionType,
+        CountedCoupons, Fulfillment, FulfillmentLine, FulfillmentState, FulfillmentStatus, Order, OrderItem,
+        OrderStatus, Payment, PaymentStatus, ReservationState, ReservedItem, ReturnStatus, StoredOrder,
+        StoredReservation, Totals, Transaction, TransactionState, TransactionType,
     },
     stock,
 };
@@ -329,6 +329,7 @@ fn stored(id: &str, status: OrderStatus, items: &[(&str, u32)]) -> StoredOrder {
         due_at: None,
         operations: BTreeMap::new(),
         references: Vec::new(),
+        counted: CountedCoupons::default(),
         reservation_id: String::new(),
         request_key: None,
         notices: Vec::new(),
@@ -371,7 +372,7 @@ pub(crate) fn on(operation: &str, id: &str, body: &Value, caller: &Caller) -> Re
 }
 
 #[track_caller]
-pub(crate) fn refused(answer: Result<RecordedAnswer, Problem>, status: u16, code: &str) -> Problem {
+pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, Problem>, status: u16, code: &str) -> Problem {
     let problem = answer.expect_err("a problem");
     assert_eq!((problem.status, problem.code.as_str()), (status, code), "{problem:?}");
     problem

@@ -116,8 +116,11 @@ fn check(order: &StoredOrder, to: OrderStatus, caller: &Caller) -> Result<()> {
         return Ok(());
     }
     let problem = invalid_transition(order.order.status, to, &open);
-    let is_way = ledger::allowed(&order.order, order.held_from).contains(&to);
-    Err(match obstacle(order, to, caller).filter(|_| is_way) {
+    let ways = ledger::allowed(&order.order, order.held_from);
+    if to == OrderStatus::Cancelled && !ways.is_empty() && !ways.contains(&to) {
+        return Err(problem.detail("Something of it was sent; what comes back is a return."));
+    }
+    Err(match obstacle(order, to, caller).filter(|_| ways.contains(&to)) {
         Some(obstacle) => problem.detail(obstacle),
         None => problem,
     })
@@ -129,6 +132,7 @@ fn obstacle(order: &StoredOrder, to: OrderStatus, caller: &Caller) -> Option<&'s
     let early = matches!(from, OrderStatus::Pending | OrderStatus::Confirmed);
     match to {
         OrderStatus::Expired => Some("Orders expire by themselves."),
+        _ if to != OrderStatus::Cancelled && !caller.is_staff() => Some("That is the shop's to do."),
         OrderStatus::Confirmed if from == OrderStatus::Pending && !ledger::is_covered(&order.order) => {
             Some("What is authorised or promised does not cover the total.")
         }

@@ -125,8 +125,9 @@ fn is_text(text: &str) -> bool {
     !text.is_empty() && !text.contains('\0')
 }
 
-/// The transaction that a notice is about: the open one of its kind and amount, or the last one that is not. What was
-/// done at the provider's own desk, and succeeded, becomes a new transaction.
+/// The transaction that a notice is about: the open one of its kind and amount, or else the last that has succeeded, or
+/// that has failed. What was done at the provider's own desk, and succeeded, becomes a new transaction. Notices name no
+/// transaction, so what is done there twice with one amount is taken for a repeat: nothing is counted that may be known.
 fn meant(
     work: &mut Work<'_, '_>,
     order: &mut StoredOrder,
@@ -149,10 +150,19 @@ fn meant(
     let is_open =
         |it: &&Transaction| matches!(it.state, TransactionState::Pending | TransactionState::Unknown);
     let matching = || paid.transactions.iter().filter(fits);
-    if let Some(it) = matching().find(is_open).or_else(|| matching().next_back()) {
+    let sums = Sums::of(paid);
+    let of_kind = |it: &Transaction| match it.kind {
+        TransactionType::Authorization | TransactionType::Void => it.amount.amount,
+        TransactionType::Capture => sums.capturable(),
+        TransactionType::Refund => sums.refundable(),
+    };
+    let is_done = |it: &&Transaction| it.state == TransactionState::Succeeded;
+    // What has failed may have succeeded after all, unless that would be more than there is.
+    let may_be = |it: &&Transaction| it.amount.amount <= of_kind(it);
+    let told = matching().find(is_open).or_else(|| matching().rfind(is_done));
+    if let Some(it) = told.or_else(|| matching().rfind(may_be)) {
         return Some(it.id.clone());
     }
-    let sums = Sums::of(paid);
     let amount = notice.amount.as_ref().filter(|amount| amount.currency == order.order.currency);
     let amount = amount.map_or(0, |amount| amount.amount);
     let most = match kind {
@@ -252,9 +262,16 @@ pub(crate) fn take_kept(ctx: &Context<'_>) -> Result<usize> {
     };
     let mut taken = 0;
     for kept in ctx.find::<StoredNotice>(NOTICES, &query)?.items {
-        let is_done = match kept.data.read() {
-            Some(notice) => take(ctx, &kept.data.provider, &notice)?,
-            None => true,
+        let told = kept.data.read().map_or(Ok(true), |notice| take(ctx, &kept.data.provider, &notice));
+        let is_done = match told {
+            Ok(is_done) => is_done,
+            Err(problem) => {
+                // The others must not wait for it.
+                let detail = problem.detail.as_deref().unwrap_or_default();
+                let fields = [("notice.id", kept.data.notice_id.as_str()), ("detail", detail)];
+                ctx.log(Level::Warn, "A provider's notice could not be taken in", &fields);
+                false
+            }
         };
         taken += usize::from(is_done);
         let mut commit = ctx.commit();

@@ -18,8 +18,8 @@ pub(crate) fn add_coupon(ctx: &Context<'_>, request: Request) -> Result<Reply> {
             let message = format!("There can be {} coupons in a cart.", coupons::COUPONS_MAX);
             return Err(Problem::validation(vec![FieldError::invalid("/code", message)]));
         }
-        let buyer = coupons::buyer(cart.customer_id.as_deref(), None);
-        let found = coupons::look_up(ctx, std::slice::from_ref(&code), buyer.as_deref())?;
+        let buyers = coupons::buyers(cart.customer_id.as_deref(), request.caller.email.as_deref());
+        let found = coupons::look_up(ctx, std::slice::from_ref(&code), &buyers)?;
         if let Some(Err(unfit)) = found.into_iter().next() {
             return Err(Problem::new(409, unfit.code).detail(unfit.message));
         }
@@ -58,7 +58,10 @@ pub(crate) fn shipping(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let basket = offer::basket_of(&cart, &request.caller.groups);
     let answer = offer::shipping_options(ctx, &basket)?;
     if !answer.options.into_iter().map(offer::chosen).any(|option| option.id == choice.shipping_method) {
-        let detail = "The cart cannot be sent in this way.";
+        let detail = format!(
+            "The cart cannot be sent by `{}`; `/carts/{}/shipping-options` lists the ways.",
+            choice.shipping_method, cart.id
+        );
         return Err(Problem::new(409, "shipping_unavailable").detail(detail));
     }
     cart.shipping_method = Some(choice.shipping_method);

@@ -38,6 +38,7 @@ pub(crate) fn merge(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         check_active(ctx, &own)?;
         let touched = if is_done { Vec::new() } else { take(&mut own, &guest)? };
         own.expires_at = expiry_from_now(ctx);
+        own.groups.clone_from(&request.caller.groups);
         let mut priced = Priced::of(ctx, &own, &request.caller.groups)?;
         priced.saw(&mut own, &touched);
 

@@ -17,7 +17,7 @@ use plugin_sdk::{
     shipping::{Parcel, Rate, ShippingRates},
 };
 
-use crate::{CARTS, COUPONS, INVENTORY, Orders, PRODUCTS, stock::level_id};
+use crate::{CARTS, COUPONS, INVENTORY, Orders, PRODUCTS, shop::refused, stock::level_id};
 
 pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Where the mock host's clock starts.
@@ -197,12 +197,6 @@ pub(crate) fn total(cart: &Value, name: &str) -> i64 {
 }
 
 #[track_caller]
-pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, Problem>, status: u16, code: &str) -> Problem {
-    let problem = answer.expect_err("a problem");
-    assert_eq!((problem.status, problem.code.as_str()), (status, code), "{problem:?}");
-    problem
-}
-
 pub(crate) fn address(country: &str) -> Value {
     json!({"name": "Ada", "line1": "Main St 1", "city": "Portland", "postalCode": "97201", "country": country})
 }

@@ -4,7 +4,8 @@ use plugin_sdk::{Problem, Request, Value, json, mock::MockHost};
 
 use crate::{
     COUPONS, Orders,
-    carts::tests::{admin, change, host, refused, request, send},
+    carts::tests::{admin, change, host, request, send},
+    shop::refused,
 };
 
 fn create(host: &MockHost, body: &Value) -> Result<Value, Problem> {

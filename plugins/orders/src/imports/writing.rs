@@ -9,9 +9,9 @@ use plugin_sdk::{
 
 use crate::{
     model::{
-        Adjustment, Fulfillment, FulfillmentLine, FulfillmentState, FulfillmentStatus, ImportMark,
-        ImportedStatus, Metadata, Order, OrderImport, OrderItem, Payment, PaymentStatus, StoredOrder, Totals,
-        Transaction, TransactionState, TransactionType,
+        Adjustment, CountedCoupons, Fulfillment, FulfillmentLine, FulfillmentState, FulfillmentStatus,
+        ImportMark, ImportedStatus, Metadata, Order, OrderImport, OrderItem, Payment, PaymentStatus,
+        StoredOrder, Totals, Transaction, TransactionState, TransactionType,
     },
     payments,
 };
@@ -66,6 +66,10 @@ pub(super) fn lines(input: &OrderImport) -> Result<Vec<Line>> {
     let mut grand = lines.iter().map(Line::total).sum();
     for (pointer, amount) in [("/shipping", input.shipping), ("/tax", input.tax)] {
         grand = added(grand, amount, pointer)?;
+    }
+    if input.tax_included > grand {
+        let message = "That is more than the order came to.";
+        return Err(Problem::validation(vec![FieldError::invalid("/taxIncluded", message)]));
     }
     let weights: Vec<i64> = lines.iter().map(Line::total).collect();
     let shares = split(input.tax, &weights).into_iter().zip(split(input.tax_included, &weights));
@@ -176,6 +180,7 @@ pub(super) fn order(input: &OrderImport, lines: &[Line], id: &str, digest: &str)
         reservation_id: String::new(),
         request_key: None,
         references: Vec::new(),
+        counted: CountedCoupons::default(),
         notices: Vec::new(),
         replay: Value::Null,
         imported: Some(ImportMark { digest: digest.to_owned() }),

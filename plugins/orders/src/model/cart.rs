@@ -95,7 +95,7 @@ pub struct CartItem {
 #[schemars(rename = "CartProblem", transform = all_required)]
 pub struct Problem {
     /// `insufficient_stock`, `price_changed`, `not_sold`, `coupon_invalid`, `coupon_exhausted`,
-    /// `shipping_unavailable` or `rule_failed`.
+    /// `coupon_without_effect`, `shipping_unavailable` or `rule_failed`.
     pub code: String,
     /// The line it is about.
     pub item_id: Option<String>,
@@ -132,6 +132,9 @@ pub struct StoredCart {
     /// that nobody has two active carts. Only of customers: a guest has a token for each.
     #[serde(rename = "_activeOf")]
     pub active_of: Option<String>,
+    /// The groups that the customer was in when the cart was last changed: staff who order it have others.
+    #[serde(rename = "_groups", default)]
+    pub groups: Vec<String>,
     /// By variant id.
     #[serde(rename = "_lines")]
     pub lines: BTreeMap<String, CartLine>,

@@ -24,7 +24,7 @@ pub struct Coupon {
     pub rule_id: String,
     /// How often it can be used; null for any number.
     pub limit: Option<i64>,
-    /// How often one customer can use it; null for any number. Guests are told by their e-mail address.
+    /// How often one customer can use it; null for any number. Counted by account and by e-mail address.
     pub per_customer: Option<i64>,
     #[schemars(extend("format" = "date-time"))]
     pub starts_at: Option<String>,

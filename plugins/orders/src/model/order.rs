@@ -118,6 +118,9 @@ pub struct StoredOrder {
     /// What providers call its payments: each with the provider's name and a space before it.
     #[serde(rename = "_references", default)]
     pub references: Vec<String>,
+    /// The coupons that it counts among the uses of, and what counts those of who made it.
+    #[serde(rename = "_coupons", default)]
+    pub counted: CountedCoupons,
     /// The ids of provider events that were taken in.
     #[serde(rename = "_notices", default)]
     pub notices: Vec<String>,
@@ -523,6 +526,16 @@ pub struct OrderUpdate {
     /// As by the operation that leads there.
     #[serde(default)]
     pub status: Option<OrderStatus>,
+}
+
+/// What counts the order among the uses of coupons, whatever they are named by now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CountedCoupons {
+    /// Ids of coupons.
+    pub coupons: Vec<String>,
+    /// Ids of what counts how often somebody has used one.
+    pub uses: Vec<String>,
 }
 
 /// The same as a JSON Merge Patch.

@@ -1,5 +1,7 @@
 //! Quotes.
 
+use std::collections::BTreeMap;
+
 use plugin_sdk::{Money, pricing::Asked, schema::all_required};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,6 +75,15 @@ impl From<&Asked> for PluginUse {
     }
 }
 
+/// A line that is not sold: the variant is gone, its product is not active, or it has no price in the currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsold {
+    pub id: String,
+    pub sku: String,
+    pub name: Option<String>,
+    pub quantity: u32,
+}
+
 /// A quote as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,9 +99,12 @@ pub struct StoredQuote {
     #[serde(rename = "_owner")]
     pub owner: String,
     pub shipping_method: Option<ChosenShipping>,
-    /// The codes that were entered.
+    /// The lines that were not sold.
+    #[serde(rename = "_unsold", default)]
+    pub unsold: Vec<Unsold>,
+    /// The coupons that applied: their ids by their codes, which may be others later.
     #[serde(rename = "_coupons", default)]
-    pub coupons: Vec<String>,
+    pub coupons: BTreeMap<String, String>,
     /// Hash of everything of the cart that a price depends on.
     #[serde(rename = "_content")]
     pub content: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use plugin_sdk::{
     Context, Money, Problem, Result, Value,
-    pricing::{self, PricedCart, Settings, Source, Sums},
+    pricing::{self, PricedCart, Settings, Source, Sums, kind},
 };
 use serde::Deserialize;
 
@@ -12,8 +12,8 @@ use crate::{
     INVENTORY,
     catalogue::{Catalogue, Variant},
     coupons,
-    model::{Adjustment, ChosenShipping, Coupon, PluginUse, Problem as Told, QuotedLine, Totals},
-    offer::{Basket, BasketLine, Failure, Offer, Unsold, content, not_sold, sending::ship, told},
+    model::{Adjustment, ChosenShipping, Coupon, PluginUse, Problem as Told, QuotedLine, Totals, Unsold},
+    offer::{Basket, BasketLine, Failure, Offer, content, not_sold, sending::ship, told},
     stock::{self, Demand},
 };
 
@@ -39,7 +39,7 @@ pub(super) fn make(ctx: &Context<'_>, basket: &Basket, failure: Failure) -> Resu
                 sold.push(Sold { line, variant, unit_price });
             }
             _ => {
-                let sku = variant.map_or(line.variant.text(), |variant| &variant.sku).to_owned();
+                let sku = variant.map_or(&line.sku, |variant| &variant.sku).clone();
                 let name = variant.map(|variant| variant.name.clone());
                 problems.push(not_sold(&line.id, name.as_ref().unwrap_or(&sku)));
                 unsold.push(Unsold { id: line.id.clone(), sku, name, quantity: line.quantity });
@@ -73,11 +73,16 @@ pub(super) fn make(ctx: &Context<'_>, basket: &Basket, failure: Failure) -> Resu
         adjustments: adjusted(&priced.adjustments),
         total: money(priced.total),
     });
-    Ok(Offer {
+    let mut adjustments: Vec<Adjustment> = adjusted(&priced.priced.adjustments);
+    if let Some(chosen) = &shipping_method {
+        let shipping = adjustments.iter_mut().filter(|it| it.kind == kind::SHIPPING && it.reason.is_empty());
+        shipping.for_each(|it| it.reason.clone_from(&chosen.name));
+    }
+    let mut offer = Offer {
         currency: basket.currency.clone(),
         lines: lines.collect(),
         unsold,
-        adjustments: adjusted(&priced.priced.adjustments),
+        adjustments,
         totals: Totals::unpaid(&priced.priced.totals, &basket.currency),
         plugins: priced.plugins.iter().map(PluginUse::from).collect(),
         problems,
@@ -86,7 +91,15 @@ pub(super) fn make(ctx: &Context<'_>, basket: &Basket, failure: Failure) -> Resu
         demand,
         content: content(basket),
         replay: priced.replay,
-    })
+    };
+    if !offer.lines.is_empty() {
+        let effective = offer.effective_coupons();
+        let idle = offer.coupons.iter().filter(|coupon| !effective.contains(&coupon.code));
+        let message = |coupon: &Coupon| format!("The coupon `{}` takes nothing off this cart.", coupon.code);
+        let idle: Vec<Told> = idle.map(|coupon| told("coupon_without_effect", message(coupon))).collect();
+        offer.problems.extend(idle);
+    }
+    Ok(offer)
 }
 
 /// Adds a line to what has to be in stock.
@@ -148,9 +161,9 @@ fn applying(ctx: &Context<'_>, basket: &Basket, problems: &mut Vec<Told>) -> Res
     if basket.coupons.is_empty() {
         return Ok(Vec::new());
     }
-    let buyer = coupons::buyer(basket.customer.as_deref(), basket.email.as_deref());
+    let buyers = coupons::buyers(basket.customer.as_deref(), basket.email.as_deref());
     let mut applying = Vec::new();
-    for coupon in coupons::look_up(ctx, &basket.coupons, buyer.as_deref())? {
+    for coupon in coupons::look_up(ctx, &basket.coupons, &buyers)? {
         match coupon {
             Ok(coupon) => applying.push(coupon),
             Err(unfit) => problems.push(told(unfit.code, unfit.message)),

@@ -8,7 +8,7 @@ use plugin_sdk::{
 };
 
 use super::*;
-use crate::{COUPON_USES, HISTORY, QUOTES};
+use crate::{COUPON_USES, HISTORY, QUOTES, carts::tests::change};
 
 #[test]
 fn the_descriptor_is_complete() {
@@ -127,7 +127,8 @@ fn the_customer_may_have_something_to_do() {
     assert_eq!((answer.status, &answer.body["paymentStatus"]), (202, &json!("requiresAction")));
     assert_eq!(answer.body["payments"][0]["nextAction"]["type"], "redirect");
     assert_eq!((shop.level("A"), shop.cart_status(&cart).as_str()), ((10, 2, 8), "completing"));
-    refused(shop.checkout(&cart, "other"), 409, "cart_locked");
+    let problem = refused(shop.checkout(&cart, "other"), 409, "cart_locked");
+    assert_eq!(problem.extras["orderId"], answer.body["id"]);
     // Done in time: found out by asking.
     let payment = shop.the_order().order.payments[0].id.clone();
     assert!(shop.gateway.borrow_mut().complete(&payment, true));
@@ -314,6 +315,53 @@ fn coupons_are_used_by_orders_and_given_back() {
 }
 
 #[test]
+fn a_coupon_counts_for_an_account_and_for_its_address() {
+    let shop = Shop::new();
+    shop.host.add_rule::<Ten>(&json!({}));
+    shop.coupon("TEN", None, Some(1));
+    let cart = || shop.cart(&[("A", 1)], &json!({"coupons": ["TEN"]}));
+    let customer = |subject: &str, email: &str| {
+        let own = json!({"coupons": ["TEN"], "customerId": subject, "_owner": subject, "_activeOf": subject});
+        let mut order = order_of(&shop.cart(&[("A", 1)], &own));
+        order["email"] = Value::Null;
+        let mut request = shop.request("createOrder", "", subject, &order);
+        request.caller = Caller {
+            kind: "customer".to_owned(),
+            subject: Some(subject.to_owned()),
+            email: Some(email.to_owned()),
+            request_key: request.caller.request_key,
+            ..Caller::default()
+        };
+        shop.send(request)
+    };
+    customer("usr_bob", "ada@example.com").unwrap();
+    refused(shop.checkout(&cart(), "k1"), 409, "coupon_exhausted");
+    refused(customer("usr_eve", "ada@example.com"), 409, "coupon_exhausted");
+    customer("usr_ida", "ida@example.com").unwrap();
+    shop.check_settled();
+}
+
+#[test]
+fn a_coupon_that_is_renamed_stays_the_one_that_was_used() {
+    let shop = Shop::new();
+    shop.host.add_rule::<Ten>(&json!({}));
+    shop.coupon("TEN", Some(1), None);
+    let cart = || shop.cart(&[("A", 1)], &json!({"coupons": ["TEN"]}));
+    let first = shop.checkout(&cart(), "k1").unwrap();
+    change(&shop.host, COUPONS, "cpn_TEN", |coupon| coupon["code"] = json!("OLD"));
+    let another = json!({
+        "code": "TEN", "ruleId": "ten", "limit": 1, "perCustomer": null, "startsAt": null, "endsAt": null, "used": 0,
+    });
+    shop.host.put(COUPONS, "cpn_other", &another);
+    shop.checkout(&cart(), "k2").unwrap();
+    shop.call("cancelOrder", first.body["id"].as_str().unwrap(), "c", &Value::Null).unwrap();
+    let used = |id: &str| shop.host.document(COUPONS, id).unwrap()["used"].clone();
+    assert_eq!((used("cpn_TEN"), used("cpn_other")), (json!(0), json!(1)));
+    refused(shop.checkout(&cart(), "k3"), 409, "coupon_exhausted");
+    shop.check();
+}
+
+#[test]
 fn the_last_use_of_a_coupon_is_used_once() {
     for (limit, per_customer, email) in [
         (Some(1), None, "b@example.com"),
@@ -384,6 +432,15 @@ fn a_quoted_price_holds_until_the_quote_expires() {
     let cart = shop.cart(&[("A", 1)], &json!({}));
     let answer = with_quote(&cart, &quote(&shop, &cart, 700), "k1").unwrap();
     assert_eq!((&answer.body["totals"]["grand"], answer.status), (&usd(700), 201));
+
+    // A line that was not sold then is not left out.
+    let cart = shop.cart(&[("A", 1)], &json!({}));
+    let part = quote(&shop, &cart, 700);
+    change(&shop.host, QUOTES, &part, |quote| {
+        quote["_unsold"] = json!([{"id": "itm_9", "sku": "GONE", "name": null, "quantity": 2}]);
+    });
+    let problem = refused(with_quote(&cart, &part, "k0"), 409, "insufficient_stock");
+    assert_eq!(problem.extras["items"], json!([{"sku": "GONE", "requested": 2, "available": 0}]));
 
     // Of another cart, and of none.
     let cart = shop.cart(&[("A", 1)], &json!({}));

@@ -1,6 +1,7 @@
 //! Capture, void, refund, sync, and paying again.
 
 use super::*;
+use crate::carts::tests::change;
 
 /// A confirmed order of `A` twice, 20.00, and its payment.
 fn ordered(shop: &Shop, mood: Mood) -> (String, String) {
@@ -256,4 +257,56 @@ fn an_answer_that_makes_no_sense_is_none() {
     shop.host.provide(|_| Err(PaymentError::Declined("no\0".repeat(10_000))));
     refused(shop.checkout(&shop.cart(&[("A", 1)], &json!({})), "k3"), 402, "payment_declined");
     shop.check();
+}
+
+#[test]
+fn a_return_is_refunded_once_and_only_if_it_is_approved() {
+    let shop = Shop::new();
+    let order = shop.checkout(&shop.cart(&[("A", 2)], &json!({})), "k").unwrap().body;
+    let (id, payment) = (order["id"].as_str().unwrap(), order["payments"][0]["id"].as_str().unwrap());
+    shop.call("capturePayment", payment, "c", &Value::Null).unwrap();
+    let standing = |status: &str| {
+        change(&shop.host, ORDERS, id, |order| {
+            let refund = order["returns"][0]["refundId"].clone();
+            order["returns"] = json!([{
+                "id": "ret_1", "orderId": id, "status": status, "lines": [], "refundId": refund,
+                "createdAt": shop.now(), "receivedAt": null,
+            }]);
+        });
+    };
+    let refund = |key: &str| {
+        shop.call("refundPayment", payment, key, &json!({"amount": usd(500), "returnId": "ret_1"}))
+    };
+    for (status, why) in [("requested", "approve"), ("rejected", "rejected")] {
+        standing(status);
+        assert!(refused(refund(status), 409, "conflict").detail.unwrap().contains(why));
+    }
+    standing("approved");
+    shop.moods(&[Mood::Declines]);
+    refused(refund("r1"), 402, "payment_declined");
+    // What failed has given nothing back.
+    standing("received");
+    refund("r2").unwrap();
+    let second = &shop.order(id).order.payments[0].transactions.last().unwrap().id.clone();
+    assert_eq!(shop.order(id).order.returns[0].refund_id.as_ref(), Some(second));
+    refused(refund("r3"), 409, "conflict");
+    assert_eq!(shop.order(id).order.totals.refunded.amount, 500);
+    shop.check_settled();
+}
+
+#[test]
+fn whoever_tries_out_cards_comes_to_an_end() {
+    let shop = Shop::new();
+    shop.moods(&[Mood::Offline]);
+    let order = shop.checkout(&shop.cart(&[("A", 1)], &json!({})), "k").unwrap().body;
+    let id = order["id"].as_str().unwrap();
+    let pay = |key: usize| {
+        shop.moods(&[Mood::Declines]);
+        shop.call("payOrder", id, &format!("p{key}"), &json!({"provider": "pay", "token": "stolen"}))
+    };
+    for attempt in 1..crate::payments::PAYMENTS_MAX {
+        refused(pay(attempt), 402, "payment_declined");
+    }
+    refused(pay(99), 409, "conflict");
+    assert_eq!(shop.order(id).order.payments.len(), crate::payments::PAYMENTS_MAX);
 }

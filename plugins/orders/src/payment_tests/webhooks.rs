@@ -144,6 +144,33 @@ fn what_is_done_at_the_providers_desk_is_written_down() {
 }
 
 #[test]
+fn what_has_failed_comes_to_life_as_far_as_there_is_money() {
+    let shop = Shop::new();
+    let (_, order, payment) = waiting(&shop);
+    deliver(&shop, "pay", &format!("e1 authorization {payment} succeeded -")).unwrap();
+    deliver(&shop, "pay", &format!("e2 capture {payment} succeeded 2000")).unwrap();
+    let refund = |amount: i64, key: &str| {
+        shop.moods(&[Mood::Declines]);
+        refused(
+            shop.call("refundPayment", &payment, key, &json!({"amount": usd(amount)})),
+            402,
+            "payment_declined",
+        );
+    };
+    let told = |event: &str, amount: i64| {
+        deliver(&shop, "pay", &format!("{event} refund {payment} succeeded {amount}")).unwrap();
+        shop.check();
+        shop.order(&order).order.totals.refunded.amount
+    };
+    refund(300, "k1");
+    refund(800, "k2");
+    // It was done after all; nobody tells of it twice.
+    assert_eq!((told("e3", 300), told("e4", 300)), (300, 300));
+    // Other refunds have left too little.
+    assert_eq!((told("e5", 1_200), told("e6", 800)), (1_500, 1_500));
+}
+
+#[test]
 fn only_a_good_signature_counts_and_only_for_the_providers_own() {
     let shop = Shop::new();
     let (_, order, payment) = waiting(&shop);

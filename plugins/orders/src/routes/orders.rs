@@ -74,7 +74,7 @@ pub(crate) fn orders(router: &mut Router) {
         .list(ORDERS, FILTERS, SORTS, true)
         .returns::<Vec<Order>>(200, "A page of orders.")
         .example(|| json!([order()]))
-        .errors(&["forbidden", "cursor_mismatch", "unavailable"]);
+        .errors(&["unauthenticated", "forbidden", "cursor_mismatch", "unavailable"]);
     router
         .get("/users/me/orders", "listOwnOrders", orders::list_own)
         .summary("List own orders")

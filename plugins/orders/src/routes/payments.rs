@@ -48,8 +48,8 @@ pub(crate) fn checkout(router: &mut Router) {
              it did not answer (`paymentStatus` is `unknown`): what became of it is found out, and nobody is charged \
              twice. `payment_declined` and the failures of a provider tell in `orderId` of the order, which is cancelled; \
              stock and coupons are back, and the cart is active again.\n\n\
-             A cart can be ordered once: `cart_locked` while an order is being made of it, and `cart_not_active` with \
-             `orderId` afterwards.",
+             A cart can be ordered once: `cart_locked` while an order is being made of it, and `cart_not_active` \
+             afterwards, both with the order in `orderId`.",
         )
         .public()
         .customer()

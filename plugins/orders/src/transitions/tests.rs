@@ -151,9 +151,10 @@ fn an_order_is_complete_when_all_is_sent_and_paid() {
 #[test]
 fn cancelling_gives_everything_back() {
     let shop = Shop::new();
-    shop.host.put(COUPONS, "cpn_1", &json!({"code": "TEN", "ruleId": "ten", "used": 3}));
+    shop.host.put(COUPONS, "cpn_1", &json!({"code": "RENAMED", "ruleId": "ten", "used": 3}));
     let id = shop.order_with(OrderStatus::Confirmed, &[("A", 2), ("B", 1), ("N", 1)], |order| {
         order.order.coupons.push("TEN".to_owned());
+        order.counted.coupons.push("cpn_1".to_owned());
     });
     let parcel = shop.call(&on("createFulfillment", &id, &json!({}), &staff())).unwrap().body;
     assert_eq!(shop.level("A"), [10, 2, 8]);
