@@ -169,6 +169,9 @@ pub(super) struct ImportArguments {
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
     /// Check every row against the shop, and write nothing
+    ///
+    /// Of orders and users the rows are read and what they name is looked up; what else the shop refuses shows in
+    /// earnest.
     #[arg(long)]
     pub(super) dry_run: bool,
     /// What happens to what the shop has already, by its slug, e-mail address or number

@@ -12,7 +12,7 @@ use super::{
         ImportOrdersArguments, ImportProductsArguments, ImportUsersArguments, StockArgument,
     },
     progress::Progress,
-    serve::start,
+    serve::{has_shop, start},
     signals::Stop,
 };
 use crate::{
@@ -141,6 +141,9 @@ async fn run<A: Application>(
         file_hash(&options.file, &options.fingerprint()).map_err(|error| unreadable(options, &error))?;
     let client = ControlClient::connect(&config.store.data_dir).await?;
     if client.is_none() {
+        if options.dry_run {
+            has_shop(&config)?;
+        }
         // Also makes the data directory, where the journal goes.
         config.prepare()?;
     }

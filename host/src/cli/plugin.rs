@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Application, Failure, Output,
     arguments::{PlaceArguments, PluginCheckArguments, ReplayArguments},
-    serve::start,
+    serve::{has_shop, start},
 };
 use crate::{
     config::{Config, Overrides},
@@ -107,6 +107,7 @@ pub(super) async fn replay<A: Application>(
     let replayed = match ControlClient::connect(&config.store.data_dir).await? {
         Some(client) => client.order_replay(&arguments.order).await?,
         None => {
+            has_shop(&config)?;
             config.prepare()?;
             config.plugins.watch = false;
             let application = start::<A>(config).await?;

@@ -17,6 +17,7 @@ use crate::{
     },
     identity::User,
     plugin::Replayed,
+    store::StoreConfig,
     telemetry,
 };
 
@@ -80,6 +81,17 @@ pub(super) async fn start<A: Application>(config: Config) -> Result<Arc<A>, Fail
         let next_step = format!("Run `wares doctor --data-dir {data_dir}` to learn what to do.");
         Failure::of(error.as_ref(), next_step)
     })
+}
+
+/// Refuses a folder without a shop, for commands that only look: starting a host there would make one.
+pub(super) fn has_shop(config: &Config) -> Result<(), Failure> {
+    match config.store.store_config() {
+        StoreConfig::Embedded(embedded) if !embedded.file().exists() => Err(Failure::new(
+            format!("there is no shop in `{}`", embedded.directory.display()),
+            "Name its folder with --data-dir; `wares serve` makes a new shop.",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Listens, and corrects the address when the system chose the port.

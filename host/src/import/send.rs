@@ -153,6 +153,11 @@ async fn attempt<A: SystemApi>(
     };
     let (mut sending, mut settled) = (Vec::new(), Vec::new());
     for mut draft in drafts {
+        if work.options.kind == Kind::Orders && work.planned.repeats(&draft) {
+            let message = format!("`{}` stands in another row, too.", draft.slug);
+            outcome.refuse(vec![draft.mistake("/number", "already_exists", &message)]);
+            continue;
+        }
         let existing = found.get(&draft.slug);
         // What an earlier try was about to create is not somebody else's.
         let own = begun.contains(&draft.index) || work.journal.is_some_and(|it| it.was_begun(draft.index));

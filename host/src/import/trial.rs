@@ -6,7 +6,7 @@
 //! the store too: the refusal that comes back names what would be refused in earnest. What it names is left out, and the
 //! rest is asked for again, until nothing but the last operation is refused.
 //!
-//! What products of one file do to each other is kept in mind here: an earlier one was never written.
+//! What rows of one file do to each other is kept in mind here: in a dry run an earlier one was never written.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -34,6 +34,8 @@ pub(super) struct Planned {
 #[derive(Debug, Default)]
 struct Inner {
     slugs: HashSet<u64>,
+    /// Which row has a name that no other row may have.
+    rows: HashMap<u64, u64>,
     /// With the slugs of their products.
     skus: HashMap<u64, u64>,
 }
@@ -42,6 +44,12 @@ impl Planned {
     /// Whether an earlier row would have created this, so that it cannot be tried alone.
     pub(super) fn continues(&self, draft: &Draft) -> bool {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).slugs.contains(&hash(&draft.slug))
+    }
+
+    /// Whether another row of the file has this name already, and keeps it in mind if not. The same row may ask again.
+    pub(super) fn repeats(&self, draft: &Draft) -> bool {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        *inner.rows.entry(hash(&draft.slug)).or_insert(draft.index) != draft.index
     }
 
     /// The variant whose SKU an earlier product would have.

@@ -143,12 +143,23 @@ fn example(codes: &[codes::Code]) -> Value {
 /// An RFC 9457 problem document.
 pub(super) fn schema() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
+    let money = |description: &str| {
+        json!({
+            "type": "object",
+            "description": description,
+            "required": ["amount", "currency"],
+            "properties": {
+                "amount": { "type": "integer", "description": "Minor units." },
+                "currency": text("ISO 4217 code."),
+            }
+        })
+    };
     let all: Vec<&str> = codes::CODES.iter().map(|code| code.name).collect();
     let mut code = text("What went wrong, for programs. New codes may be added.");
     code["enum"] = json!(all);
     json!({
         "type": "object",
-        "description": "Why a request was refused (RFC 9457). Some codes have members of their own.",
+        "description": "Why a request was refused (RFC 9457). Which of the optional members are there depends on the code.",
         "required": ["type", "title", "status", "instance", "code", "requestId", "retryable"],
         "properties": {
             "type": text("`urn:wares:problem:` and the code."),
@@ -159,6 +170,41 @@ pub(super) fn schema() -> Value {
             "code": code,
             "requestId": text("The id of the request, as in `X-Request-Id` and in the log."),
             "retryable": { "type": "boolean", "description": "Whether the same request may succeed later." },
+            "orderId": text("The order that was made, or is being made, of `cart_locked`, `cart_not_active` and of what a payment came to."),
+            "transactionId": text("The movement of money whose outcome is not known, of `payment_unknown` and `conflict`."),
+            "reason": text("Why the provider said no, of `payment_declined`."),
+            "items": {
+                "type": "array",
+                "description": "What there is not enough of, of `insufficient_stock`.",
+                "items": {
+                    "type": "object",
+                    "required": ["sku", "requested", "available"],
+                    "properties": {
+                        "sku": text("The SKU."),
+                        "requested": { "type": "integer", "description": "How many were asked for, over all lines." },
+                        "available": { "type": "integer", "description": "How many there are." },
+                    }
+                }
+            },
+            "diff": {
+                "type": "object",
+                "description": "The totals that differ, by name, of `price_changed`.",
+                "additionalProperties": {
+                    "type": "object",
+                    "required": ["quoted", "current"],
+                    "properties": { "quoted": money("As quoted."), "current": money("As it is now.") }
+                }
+            },
+            "remaining": money("What can be moved yet, of `capture_exceeds_authorization` and `refund_exceeds_capture`."),
+            "from": text("The status now, of `invalid_transition`."),
+            "to": text("The status that was asked for, of `invalid_transition`."),
+            "allowed": {
+                "type": "array",
+                "description": "What the caller can make of it now, of `invalid_transition`.",
+                "items": { "type": "string" }
+            },
+            "expected": { "type": "integer", "description": "The version in `If-Match`, of `version_conflict`." },
+            "current": { "type": "integer", "description": "The version now, of `version_conflict`." },
             "errors": {
                 "type": "array",
                 "description": "What is wrong with the request, each with its place.",

@@ -22,6 +22,13 @@ pub struct SetConfig {
     pub version: u64,
 }
 
+impl SetConfig {
+    /// Whether it is the one with this digest: that of a loaded plugin, if it is in force.
+    pub fn is(&self, digest: &str) -> bool {
+        encoded(&self.config).1 == digest
+    }
+}
+
 /// The host's collections for configurations.
 pub(super) fn collections() -> Vec<CollectionSchema> {
     vec![CollectionSchema::new(CONFIGS, "cfg"), CollectionSchema::new(SETTINGS, "pst")]

@@ -1,5 +1,7 @@
 //! `/plugins`: what runs, and how it is configured.
 
+use std::collections::BTreeMap;
+
 use axum::{extract::State, response::Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -14,7 +16,7 @@ use crate::{
         host::{Call, private, shown},
     },
     plugin::{
-        self, ConfigFault, LoadedPlugin,
+        self, ConfigFault, LoadedPlugin, SetConfig,
         descriptor::Capability,
         grants::{PluginsFile, Right},
     },
@@ -118,9 +120,8 @@ pub(crate) async fn list(State(app): State<App>, call: Call) -> Result<Response,
     call.check()?;
     let set = plugin::configs_set(app.store()).await?;
     let generation = app.plugins().current();
-    let version = |id: &str| set.get(id).map_or(0, |set| set.version);
     let plugins: Vec<Plugin> =
-        generation.plugins.values().map(|plugin| view(plugin, version(plugin.id()))).collect();
+        generation.plugins.values().map(|plugin| view(plugin, config_version(&set, plugin))).collect();
     private(axum::http::StatusCode::OK, &plugins)
 }
 
@@ -167,7 +168,7 @@ pub(crate) async fn configure(State(app): State<App>, mut call: Call) -> Result<
         ApiError::new("conflict", "The plugins file is not valid now, so nothing can be set over it.")
     })?;
     let set = plugin::configs_set(app.store()).await?;
-    let current = set.get(&id).map_or(0, |set| set.version);
+    let current = config_version(&set, loaded);
     if let Some(expected) = expected.filter(|expected| *expected != current) {
         return Err(version_conflict(expected, current));
     }
@@ -191,8 +192,13 @@ async fn answer(app: &App, call: &Call, id: &str) -> Result<Response, ApiError> 
     let set = plugin::configs_set(app.store()).await?;
     let generation = app.plugins().current();
     let loaded = generation.plugins.get(id).ok_or_else(ApiError::not_found)?;
-    let version = set.get(id).map_or(0, |set| set.version);
+    let version = config_version(&set, loaded);
     shown(call, Some(version), &view(loaded, version))
+}
+
+/// The version of what was set while the host ran, if that is in force, and 0 while the plugins file counts.
+fn config_version(set: &BTreeMap<String, SetConfig>, loaded: &LoadedPlugin) -> u64 {
+    set.get(loaded.id()).filter(|set| set.is(&loaded.config_digest)).map_or(0, |set| set.version)
 }
 
 fn version_conflict(expected: u64, current: u64) -> ApiError {
