@@ -141,8 +141,8 @@ async fn run<A: Application>(
         file_hash(&options.file, &options.fingerprint()).map_err(|error| unreadable(options, &error))?;
     let client = ControlClient::connect(&config.store.data_dir).await?;
     if client.is_none() {
-        if options.dry_run {
-            has_shop(&config)?;
+        if let Err(nothing) = has_shop(&config) {
+            output.note(&format!("{}: the rows meet an empty one.", nothing.cause));
         }
         // Also makes the data directory, where the journal goes.
         config.prepare()?;

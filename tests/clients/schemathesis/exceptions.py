@@ -92,7 +92,7 @@ IMPORTED = ADDRESS + [
     r"^What was sent is ",
     r"^Nothing was sent\.$",
     r"^That is (more than was paid|in the future)\.$",
-    r"^That is more than the lines come to\.",
+    r"^That is more than the (lines come|order came) to\.",
     r"^It is no (RFC 3339 time|currency of ISO 4217)\.$",
     r"^The codes in `coupons` get this name\.$",
     r"^The totals of the lines ",

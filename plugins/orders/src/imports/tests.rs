@@ -437,12 +437,15 @@ fn any_body() -> impl Strategy<Value = Value> {
             None => (more, more),
         };
         let is_discount_given = given.0 || (free.is_none() && more > 0);
+        let gross = |item: &Value| item["unitPrice"].as_i64().unwrap() * item["quantity"].as_i64().unwrap();
+        let off = if is_discount_given { less } else { 0 };
+        let lines = items.iter().map(gross).sum::<i64>() + own.0 + own.1 + more - off;
         json!({
             "number": "P-1", "status": status, "placedAt": "2025-01-01T00:00:00Z", "currency": "USD", "items": items,
             "discount": is_discount_given.then_some(own.0 - less),
             "surcharge": given.1.then_some(own.1 + more),
-            "shipping": shipping, "tax": tax, "taxIncluded": tax_included, "paid": paid,
-            "refunded": refunded.min(paid),
+            "shipping": shipping, "tax": tax, "taxIncluded": tax_included.min(lines + shipping + tax),
+            "paid": paid, "refunded": refunded.min(paid),
             "shipped": given.2.then_some(status == "completed" || status == "processing"),
         })
     })

@@ -87,6 +87,25 @@ async fn a_payment_is_authorized_captured_and_refunded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_part_capture_has_released_is_void() {
+    let (stripe, host) = start().await;
+    let reference = authorized(&host, "ord_1").await;
+    let mut part = operation("capture", "ord_1", "");
+    (part["reference"], part["amount"]) = (json!(reference), json!(200));
+    assert_eq!(pay(&host, &part).await["state"], "succeeded");
+    let mut rest = operation("void", "ord_1", "");
+    (rest["reference"], rest["amount"]) = (json!(reference), json!(300));
+    assert_eq!(pay(&host, &rest).await["state"], "succeeded");
+    assert_eq!(ask(&host, &rest).await["state"], "succeeded");
+    assert_eq!(stripe.captured("ord_1"), 200);
+
+    // What was captured whole is not given up.
+    let reference = authorized(&host, "ord_2").await;
+    after(&host, "capture", "ord_2", &reference).await;
+    assert_ne!(after(&host, "void", "ord_2", &reference).await["state"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_card_is_declined_or_asks_the_customer_something() {
     let (stripe, host) = start().await;
     let declined = pay(&host, &operation("authorization", "ord_1", "pm_card_chargeDeclined")).await;
