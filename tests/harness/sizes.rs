@@ -66,6 +66,8 @@ pub const CRASHES: Size = Size { usual: 1, extended: 3 };
 pub const CRASHES_MONGODB: Size = Size { usual: 1, extended: 2 };
 /// Times a serving process is killed while many buy the same.
 pub const BUYER_KILLS: Size = Size { usual: 3, extended: 200 };
+/// The same on MongoDB, where what a dead host was writing stays locked for a minute.
+pub const BUYER_KILLS_MONGODB: Size = Size { usual: 1, extended: 20 };
 /// Damaged backups.
 pub const DAMAGED_BACKUPS: Size = Size { usual: 500, extended: 20_000 };
 /// Times a restoring process is killed.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::{
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::Response,
 };
 
@@ -189,6 +189,11 @@ async fn answer(
         }
         Handled::Problem(problem) => {
             let error = ApiError::from(problem);
+            if error.status() == StatusCode::SERVICE_UNAVAILABLE {
+                // A repeat goes on from what was written, and does not get this answer for a day.
+                transaction.abandon(app.store()).await;
+                return Err(error);
+            }
             // Only if an earlier commit of the request left its record running: what wrote nothing is not stored.
             let (status, document) = error.clone().into_document(full_path, request_id);
             let answer =

@@ -111,6 +111,11 @@ impl IdempotencyKey {
         self.base("running", RUNNING_MS)
     }
 
+    /// Of a request that has ended without an answer to keep: outdated at once.
+    pub(super) fn abandoned(&self) -> Map<String, Value> {
+        self.base("running", 0)
+    }
+
     pub(super) fn replace(&self, record: Map<String, Value>, version: u64, embeds: Vec<Embed>) -> Write {
         Write {
             collection: Self::COLLECTION.to_owned(),

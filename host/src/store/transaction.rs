@@ -242,6 +242,18 @@ impl Transaction {
         self.about.commit(store, vec![write]).await.map(drop)
     }
 
+    /// Lets a repeat go on at once with what the request has begun: otherwise it counts as running for a while yet. Where
+    /// the store cannot even do this, the repeat waits.
+    pub async fn abandon(&self, store: &Store) {
+        let (Some(key), Some(version)) = (&self.about.idempotency, self.state().record_version) else {
+            return;
+        };
+        let write = key.replace(key.abandoned(), version, Vec::new());
+        if let Err(error) = self.about.commit(store, vec![write]).await {
+            tracing::debug!(cause = %error, "A request that failed counts as running");
+        }
+    }
+
     fn settled(&self) -> Settled {
         let state = self.state();
         Settled {

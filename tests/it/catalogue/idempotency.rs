@@ -40,6 +40,7 @@ on_each_backend!(
     a_client_that_hangs_up_gets_its_answer_later,
     a_deletion_of_several_commits_is_repeated_as_one,
     a_record_that_is_purged_while_it_is_being_taken_over_is_made_anew,
+    a_request_that_was_abandoned_is_gone_on_with_at_once,
 );
 
 async fn a_record_that_is_purged_while_it_is_being_taken_over_is_made_anew(host: TestHost) {
@@ -64,6 +65,25 @@ async fn a_record_that_is_purged_while_it_is_being_taken_over_is_made_anew(host:
     host.clock.advance(Duration::from_secs(3_600));
     host.app.housekeep().await;
     assert!(documents(&host, "_idempotency").await.is_empty());
+}
+
+async fn a_request_that_was_abandoned_is_gone_on_with_at_once(host: TestHost) {
+    let store = host.app.store();
+    let look_up = async || {
+        let key = IdempotencyKey::new("a scope", "a-key", b"a body", store.clock().now_ms());
+        key.look_up(store).await.unwrap()
+    };
+    let Seen::New(key) = look_up().await else { panic!("nobody has the key") };
+    let first = Transaction::new(Some(key), None, "anything", "req_1");
+    first.commit(store, Vec::new(), Vec::new(), None).await.unwrap();
+    assert!(matches!(look_up().await, Seen::Running));
+    first.abandon(store).await;
+    let Seen::New(key) = look_up().await else { panic!("it still runs") };
+    let second = Transaction::new(Some(key), None, "anything", "req_2");
+    second.commit(store, Vec::new(), Vec::new(), None).await.unwrap();
+    // The first one is over, whatever it writes yet.
+    first.commit(store, Vec::new(), Vec::new(), None).await.unwrap_err();
+    assert!(matches!(look_up().await, Seen::Running));
 }
 
 async fn a_repeat_gets_the_first_answer(mut host: TestHost) {
