@@ -1,9 +1,14 @@
 //! A client per role, and answers that say what was wrong.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
-use hyper_util::{client::legacy, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioTimer},
+};
 use serde_json::Value;
 
 type Connector = legacy::connect::HttpConnector;
@@ -18,7 +23,10 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(origin: String, token: Option<String>) -> Self {
-        Self { http: legacy::Client::builder(TokioExecutor::new()).build_http(), origin, token }
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        // The host closes connections that rest for five seconds; one that it is about to close is not used again.
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(3));
+        Self { http: builder.build_http(), origin, token }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
