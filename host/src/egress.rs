@@ -13,7 +13,6 @@
 //! an origin that is sent one has it anyway.
 
 mod address;
-mod breaker;
 mod check;
 mod client;
 mod origin;
@@ -28,8 +27,12 @@ use std::{
 
 use secrecy::SecretString;
 
-use self::{breaker::Breaker, check::Checked, client::Client};
-use crate::clock::Clock;
+use self::{check::Checked, client::Client};
+use crate::{
+    breaker::{Breaker, Change},
+    clock::Clock,
+    config::BreakerConfig,
+};
 
 pub use origin::{Origin, OriginError};
 
@@ -43,6 +46,10 @@ const ATTEMPTS: u32 = 3;
 const BACKOFF: Duration = Duration::from_millis(250);
 /// With less time left than this an attempt would only leave one more thing unknown.
 const ATTEMPT_MIN: Duration = Duration::from_millis(100);
+/// Attempts in a row that nobody answered close an origin: two requests with all their attempts come to six. For a short
+/// time, because one attempt is what it costs to look.
+const BREAKER: BreakerConfig =
+    BreakerConfig { window: 5, min_calls: 5, failure_percent: 100, open_ms: 10_000 };
 
 /// Sends requests. Clones share connections and breakers.
 #[derive(Clone)]
@@ -141,7 +148,7 @@ impl Egress {
                 let error = SendError::Unreachable("the call has no time left to send it".to_owned());
                 return earlier.unwrap_or(Err(error));
             }
-            let Some(pass) = breaker.admit(self.inner.clock.now_ms()) else {
+            let Ok(pass) = breaker.admit(self.inner.clock.now_ms()) else {
                 count(&origin.authority(), "breaker_open");
                 let error = format!("`{origin}` keeps failing and is not asked for a while");
                 return earlier.unwrap_or(Err(SendError::Unreachable(error)));
@@ -149,7 +156,7 @@ impl Egress {
             let started = Instant::now();
             let outcome =
                 self.inner.client.attempt(origin, &checked, timeout.min(left), bounds.response_bytes).await;
-            if pass.give_back(is_failure(&outcome), self.inner.clock.now_ms()) {
+            if pass.give_back(is_failure(&outcome), self.inner.clock.now_ms()) == Change::Opened {
                 tracing::warn!(
                     plugin.id = sender.plugin,
                     "`{origin}` keeps failing and is not asked for a while"
@@ -169,7 +176,8 @@ impl Egress {
 
     fn breaker(&self, plugin: &str, origin: &Origin) -> Arc<Breaker> {
         let mut breakers = self.inner.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.entry((plugin.to_owned(), origin.clone())).or_default().clone()
+        let closed = || Arc::new(Breaker::new(BREAKER));
+        breakers.entry((plugin.to_owned(), origin.clone())).or_insert_with(closed).clone()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod audit;
 pub mod backup;
+mod breaker;
 mod chain;
 pub mod cli;
 pub mod clock;

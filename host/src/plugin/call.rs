@@ -12,7 +12,7 @@ use store_model::{Direction, Filter, SortKey};
 
 use super::{
     Outside,
-    admission::{Breaker, Gate, KeyedQueue},
+    admission::{Gate, KeyedQueue},
     bindings::exports::wares::http::handler as guest,
     component::{ConfigFault, Prepared, check_config},
     counters::Counters,
@@ -29,6 +29,7 @@ use super::{
     outcome::{CallError, Failure},
 };
 use crate::{
+    breaker::{Breaker, Change, Open},
     clock::Clock,
     codes,
     config::{LimitsConfig, PluginsConfig},
@@ -376,8 +377,12 @@ impl PluginRuntime {
     ) -> Result<T, CallError> {
         let Invocation { engine, plugin, operation, request_id, reach, bound, deadline } = invocation;
         let started = Instant::now();
-        let pass =
-            plugin.breaker.admit(self.clock.now_ms()).inspect_err(|error| count(plugin, operation, error))?;
+        let pass = plugin.breaker.admit(self.clock.now_ms()).map_err(|Open { left_ms }| {
+            let cause = "the plugin keeps failing and is not called for a while";
+            let error = CallError::new(Failure::BreakerOpen, cause).retry_after(left_ms);
+            count(plugin, operation, &error);
+            error
+        })?;
         let mut store = new_store(CallSetup {
             engine,
             limits: &plugin.limits,
@@ -403,7 +408,7 @@ impl PluginRuntime {
             Err(error) => error.failure.as_str(),
         };
         let failed = result.as_ref().err().is_some_and(|error| error.failure.blames_plugin());
-        if pass.give_back(failed, self.clock.now_ms()) {
+        if let Change::Opened | Change::Reopened = pass.give_back(failed, self.clock.now_ms()) {
             tracing::error!(plugin.id = %plugin.id(), "Plugin `{}` keeps failing and is not called for a while", plugin.id());
         }
         if let Err(error) = &result {

@@ -1,7 +1,7 @@
 //! Pricing an order again from what was kept with it: the cart, the components and the configurations.
 //!
-//! What is loaded now takes no part, unless it is the same component. Rules are pure, so whoever has the record and the components gets the same
-//! price, to the byte.
+//! What is loaded now takes no part, unless it is the same component. Rules are pure, so whoever has the record and the
+//! components gets the same price, to the byte.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     active_set::{self, ActiveSetError},
-    admission::{Breaker, Gate},
+    admission::Gate,
     aot::AotCache,
     call::{LoadedPlugin, PluginRuntime},
     component::{ComponentError, Prepared, prepare},
@@ -25,6 +25,7 @@ use super::{
     instance::PluginName,
 };
 use crate::{
+    breaker::Breaker,
     config::PluginsConfig,
     store::{ReadError, Store},
 };

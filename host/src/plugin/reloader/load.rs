@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
+    breaker::Breaker,
     chain::chain,
     config::PluginsConfig,
     plugin::{
-        admission::{Breaker, Gate},
+        admission::Gate,
         call::{LoadedPlugin, PluginRuntime},
         component::{Prepared, check_config},
         configs::{self, encoded},
