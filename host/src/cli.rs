@@ -38,6 +38,8 @@ use arguments::{
 use failure::Failure;
 use output::Output;
 
+use crate::import::Kind;
+
 /// Runs the command of this process.
 pub fn main<A: Application>() -> ExitCode {
     // Parse errors, `--help` and `--version` end here, with 2 and 0.
@@ -66,10 +68,14 @@ async fn run<A: Application>(command: Command, output: Output) -> Result<ExitCod
         Command::Seed(arguments) => seed::run::<A>(arguments, output).await,
         Command::Import(ImportCommand::Products(arguments)) => import::products::<A>(arguments, output).await,
         Command::Import(ImportCommand::Categories(arguments)) => {
-            import::categories::<A>(arguments, output).await
+            import::lines::<A>(Kind::Categories, arguments, output).await
         }
-        Command::Import(ImportCommand::Users(arguments)) => import::users::<A>(arguments, output).await,
-        Command::Import(ImportCommand::Orders(arguments)) => import::orders::<A>(arguments, output).await,
+        Command::Import(ImportCommand::Users(arguments)) => {
+            import::lines::<A>(Kind::Users, arguments, output).await
+        }
+        Command::Import(ImportCommand::Orders(arguments)) => {
+            import::lines::<A>(Kind::Orders, arguments, output).await
+        }
         Command::Export(ExportCommand::Products(arguments)) => export::products::<A>(arguments, output).await,
         Command::Export(ExportCommand::Categories(arguments)) => {
             export::categories::<A>(arguments, output).await

@@ -155,11 +155,11 @@ pub(super) enum ImportCommand {
     /// Import products from Shopify's product CSV, or from NDJSON
     Products(ImportProductsArguments),
     /// Import categories from NDJSON
-    Categories(ImportCategoriesArguments),
+    Categories(ImportArguments),
     /// Import customers and staff from NDJSON, with the hashes of their passwords
-    Users(ImportUsersArguments),
+    Users(ImportArguments),
     /// Import orders that were placed in another shop, from NDJSON
-    Orders(ImportOrdersArguments),
+    Orders(ImportArguments),
 }
 
 /// What every import can be told.
@@ -200,24 +200,6 @@ pub(super) struct ImportProductsArguments {
     /// Column of a CSV that categories are made of
     #[arg(long, value_enum, value_name = "COLUMN")]
     pub(super) category_from: Option<CategoryFromArgument>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ImportCategoriesArguments {
-    #[command(flatten)]
-    pub(super) import: ImportArguments,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ImportUsersArguments {
-    #[command(flatten)]
-    pub(super) import: ImportArguments,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ImportOrdersArguments {
-    #[command(flatten)]
-    pub(super) import: ImportArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::{
     Application, Failure, Output,
     arguments::{
-        CategoryFromArgument, ExistingArgument, FormatArgument, ImportArguments, ImportCategoriesArguments,
-        ImportOrdersArguments, ImportProductsArguments, ImportUsersArguments, StockArgument,
+        CategoryFromArgument, ExistingArgument, FormatArgument, ImportArguments, ImportProductsArguments,
+        StockArgument,
     },
     progress::Progress,
     serve::{has_shop, start},
@@ -41,7 +41,6 @@ pub(super) async fn products<A: Application>(
     };
     let config = Config::load(&import.place.overrides())?.config;
     let options = Options {
-        kind: Kind::Products,
         format,
         stock: match stock {
             StockArgument::New => StockMode::New,
@@ -53,42 +52,26 @@ pub(super) async fn products<A: Application>(
             CategoryFromArgument::ProductCategory => CategoryFrom::ProductCategory,
         }),
         currency: currency_of(currency.as_deref(), &config)?,
-        ..options(&import)
+        ..options(Kind::Products, &import)
     };
     run::<A>(config, &options, &import, output).await
 }
 
-pub(super) async fn categories<A: Application>(
-    arguments: ImportCategoriesArguments,
+/// Imports lines of anything else.
+pub(super) async fn lines<A: Application>(
+    kind: Kind,
+    import: ImportArguments,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let config = Config::load(&arguments.import.place.overrides())?.config;
-    run::<A>(config, &options(&arguments.import), &arguments.import, output).await
+    let config = Config::load(&import.place.overrides())?.config;
+    run::<A>(config, &options(kind, &import), &import, output).await
 }
 
-pub(super) async fn users<A: Application>(
-    arguments: ImportUsersArguments,
-    output: Output,
-) -> Result<ExitCode, Failure> {
-    let config = Config::load(&arguments.import.place.overrides())?.config;
-    let options = Options { kind: Kind::Users, ..options(&arguments.import) };
-    run::<A>(config, &options, &arguments.import, output).await
-}
-
-pub(super) async fn orders<A: Application>(
-    arguments: ImportOrdersArguments,
-    output: Output,
-) -> Result<ExitCode, Failure> {
-    let config = Config::load(&arguments.import.place.overrides())?.config;
-    let options = Options { kind: Kind::Orders, ..options(&arguments.import) };
-    run::<A>(config, &options, &arguments.import, output).await
-}
-
-/// Those of an import of categories.
-fn options(arguments: &ImportArguments) -> Options {
+/// Those of an import of lines.
+fn options(kind: Kind, arguments: &ImportArguments) -> Options {
     Options {
         file: arguments.file.clone(),
-        kind: Kind::Categories,
+        kind,
         format: Format::Ndjson,
         existing: match arguments.existing {
             ExistingArgument::Update => Existing::Update,

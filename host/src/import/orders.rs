@@ -4,13 +4,12 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::{
     Draft, ImportError, Mistake, Place,
     answers::{Refusal, escaped},
-    send::Sending,
+    send::{Sending, one_by_one},
     users,
 };
 use crate::seed::SystemApi;
@@ -116,17 +115,5 @@ pub(super) fn operation(draft: &Draft, customers: &HashMap<String, Value>) -> Re
 
 /// Asks for each, and answers as a bulk request would.
 pub(super) async fn write(api: &impl SystemApi, sending: &[Sending]) -> Result<Value, ImportError> {
-    let bodies: Vec<Value> = sending.iter().map(|it| it.operation["data"].clone()).collect();
-    let results: Vec<Result<Value, ImportError>> = stream::iter(bodies)
-        .map(|body| async move {
-            let (status, answer) = api.request("POST", "/orders/import", Some(body)).await?;
-            Ok(match status {
-                200 | 201 => json!({"status": status, "id": answer["id"]}),
-                _ => json!({"status": status, "problem": answer}),
-            })
-        })
-        .buffered(PARALLEL)
-        .collect()
-        .await;
-    results.into_iter().collect::<Result<Vec<_>, _>>().map(Value::Array)
+    one_by_one(api, sending, PARALLEL, |_| ("POST", "/orders/import".to_owned())).await
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{
@@ -287,6 +288,30 @@ async fn write<A: SystemApi>(
         }
     }
     Ok(Attempt::Settled)
+}
+
+/// Asks for each by itself, so many side by side, and answers as a bulk request would. `request` says with which method
+/// and path.
+pub(super) async fn one_by_one(
+    api: &impl SystemApi,
+    sending: &[Sending],
+    parallel: usize,
+    request: fn(&Value) -> (&'static str, String),
+) -> Result<Value, ImportError> {
+    let operations: Vec<Value> = sending.iter().map(|it| it.operation.clone()).collect();
+    let results: Vec<Result<Value, ImportError>> = stream::iter(operations)
+        .map(|mut operation| async move {
+            let (method, path) = request(&operation);
+            let (status, answer) = api.request(method, &path, Some(operation["data"].take())).await?;
+            Ok(match status {
+                200 | 201 => json!({"status": status, "id": answer["id"]}),
+                _ => json!({"status": status, "problem": answer}),
+            })
+        })
+        .buffered(parallel)
+        .collect()
+        .await;
+    results.into_iter().collect::<Result<Vec<_>, _>>().map(Value::Array)
 }
 
 pub(super) async fn bulk(

@@ -4,13 +4,12 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::{
     ImportError, Mistake, Place,
     answers::{Refusal, escaped},
-    send::Sending,
+    send::{Sending, one_by_one},
 };
 use crate::seed::SystemApi;
 
@@ -92,21 +91,9 @@ pub(super) fn operation(draft: &super::Draft, existing: Option<&Value>) -> Resul
 
 /// Asks for each, and answers as a bulk request would.
 pub(super) async fn write(api: &impl SystemApi, sending: &[Sending]) -> Result<Value, ImportError> {
-    let operations: Vec<Value> = sending.iter().map(|it| it.operation.clone()).collect();
-    let results: Vec<Result<Value, ImportError>> = stream::iter(operations)
-        .map(|mut operation| async move {
-            let data = Some(operation["data"].take());
-            let (status, answer) = match operation["id"].as_str() {
-                Some(id) => api.request("PATCH", &format!("/users/{id}"), data).await?,
-                None => api.request("POST", "/users", data).await?,
-            };
-            Ok(match status {
-                200 | 201 => json!({"status": status, "id": answer["id"]}),
-                _ => json!({"status": status, "problem": answer}),
-            })
-        })
-        .buffered(PARALLEL)
-        .collect()
-        .await;
-    results.into_iter().collect::<Result<Vec<_>, _>>().map(Value::Array)
+    let request = |operation: &Value| match operation["id"].as_str() {
+        Some(id) => ("PATCH", format!("/users/{id}")),
+        None => ("POST", "/users".to_owned()),
+    };
+    one_by_one(api, sending, PARALLEL, request).await
 }
