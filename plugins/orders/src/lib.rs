@@ -241,7 +241,7 @@ impl Plugin for Orders {
     fn validate_config(config: &[u8]) -> Result<(), Vec<FieldError>> {
         let config: Config = read(config).map_err(|problem| problem.errors)?;
         let code = &config.default_currency;
-        // One without a minor unit, such as XXX or XAU, is no money that anything costs.
+        // One without a minor unit, such as gold's, is no money that anything costs.
         if currency_exponent(code).is_some() {
             return Ok(());
         }
