@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     evaluate::{in_scope, matches},
     path::key_problem,
-    query::QueryError,
+    query::{QueryError, Scope},
     schema::{CollectionSchema, HOST_MEMBERS, is_hidden},
     validate::{check_document, check_filter, check_id, check_scope},
     write::{Embed, Operation, Refusal, Write},
@@ -23,45 +23,47 @@ pub enum Applied {
     Deleted,
 }
 
-/// Applies a write to the current document, if there is one.
+/// Applies a write to the current document, if there is one. Takes the write for its content, which becomes the document.
 ///
 /// `earlier` holds the documents that the earlier writes of the commit resulted in, null for deleted ones.
 /// Uniqueness across documents is left to the caller, who knows the other documents.
 pub fn apply(
     schema: &CollectionSchema,
-    write: &Write,
+    write: Write,
     current: Option<&Map<String, Value>>,
     earlier: &[Option<Map<String, Value>>],
     now: &str,
 ) -> Result<Applied, Refusal> {
-    check_write(schema, write)?;
-    if let Operation::Insert(body) = &write.operation {
+    check_write(schema, &write)?;
+    let Write { id, operation, expected_version, guard, scope, embeds, .. } = write;
+    let scope = scope.as_ref();
+    if let Operation::Insert(body) = operation {
         if current.is_some() {
             return Err(Refusal::AlreadyExists);
         }
-        check_id(&write.id)?;
-        let body = embedded(body, &write.embeds, earlier)?;
-        return put(schema, write, assemble(&write.id, 1, now, now, body));
+        check_id(&id)?;
+        let body = embedded(body, embeds, earlier)?;
+        return put(schema, scope, assemble(&id, 1, now, now, body));
     }
     let current = current
-        .filter(|document| write.scope.as_ref().is_none_or(|scope| in_scope(schema, scope, document)))
+        .filter(|document| scope.is_none_or(|scope| in_scope(schema, scope, document)))
         .ok_or(Refusal::NotFound)?;
     let version = version_of(current);
-    if let Some(expected) = write.expected_version
+    if let Some(expected) = expected_version
         && expected != version
     {
         return Err(Refusal::Version { expected, current: version });
     }
-    if let Some(guard) = &write.guard
-        && !matches(schema, guard, current)
+    if let Some(guard) = guard
+        && !matches(schema, &guard, current)
     {
         return Err(Refusal::Guard);
     }
-    match &write.operation {
+    match operation {
         Operation::Insert(body) | Operation::Replace(body) => {
-            let body = embedded(body, &write.embeds, earlier)?;
+            let body = embedded(body, embeds, earlier)?;
             let created = current.get("createdAt").and_then(Value::as_str).unwrap_or(now);
-            put(schema, write, assemble(&write.id, version + 1, created, now, body))
+            put(schema, scope, assemble(&id, version + 1, created, now, body))
         }
         Operation::Update(operations) => {
             let mut document = current.clone();
@@ -70,7 +72,7 @@ pub fn apply(
             }
             document.insert("version".to_owned(), Value::from(version + 1));
             document.insert("updatedAt".to_owned(), Value::from(now));
-            put(schema, write, document)
+            put(schema, scope, document)
         }
         Operation::Delete => Ok(Applied::Deleted),
         Operation::Check => Ok(Applied::Unchanged),
@@ -107,9 +109,13 @@ fn check_write(schema: &CollectionSchema, write: &Write) -> Result<(), Refusal> 
     Ok(())
 }
 
-fn put(schema: &CollectionSchema, write: &Write, document: Map<String, Value>) -> Result<Applied, Refusal> {
+fn put(
+    schema: &CollectionSchema,
+    scope: Option<&Scope>,
+    document: Map<String, Value>,
+) -> Result<Applied, Refusal> {
     check_document(schema, &document)?;
-    if let Some(scope) = &write.scope
+    if let Some(scope) = scope
         && !in_scope(schema, scope, &document)
     {
         return Err(invalid(&scope.path, "would belong to another owner"));
@@ -118,11 +124,10 @@ fn put(schema: &CollectionSchema, write: &Write, document: Map<String, Value>) -
 }
 
 fn embedded(
-    body: &Map<String, Value>,
-    embeds: &[Embed],
+    mut body: Map<String, Value>,
+    embeds: Vec<Embed>,
     earlier: &[Option<Map<String, Value>>],
 ) -> Result<Map<String, Value>, Refusal> {
-    let mut body = body.clone();
     for embed in embeds {
         if HOST_MEMBERS.contains(&embed.member.as_str()) {
             return Err(invalid(&embed.member, "is kept by the host"));
@@ -135,14 +140,15 @@ fn embedded(
         };
         let value = match result {
             Some(document) => {
-                let mut copy = document.clone();
-                copy.retain(|name, _| !is_hidden(name));
-                copy.extend(embed.overlay.clone());
+                let shown = document.iter().filter(|(name, _)| !is_hidden(name));
+                let mut copy: Map<String, Value> =
+                    shown.map(|(name, value)| (name.clone(), value.clone())).collect();
+                copy.extend(embed.overlay);
                 Value::Object(copy)
             }
             None => Value::Null,
         };
-        body.insert(embed.member.clone(), value);
+        body.insert(embed.member, value);
     }
     Ok(body)
 }

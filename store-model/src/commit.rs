@@ -57,11 +57,11 @@ pub enum CommitEnd<E> {
 /// The result has the document that each write resulted in, nothing for deletes.
 pub fn run<T: Transaction>(
     transaction: &mut T,
-    commit: &Commit,
+    commit: Commit,
 ) -> Result<Vec<Option<Document>>, CommitEnd<T::Error>> {
     let mut results = Vec::with_capacity(commit.writes.len());
     let mut bodies = Vec::with_capacity(commit.writes.len());
-    for (position, write) in commit.writes.iter().enumerate() {
+    for (position, write) in commit.writes.into_iter().enumerate() {
         let refused = |reason| CommitEnd::Refused(CommitRefused { write: position, reason });
         if position >= COMMIT_WRITES {
             return Err(refused(invalid(format!("a commit has at most {COMMIT_WRITES} writes"))));
@@ -132,13 +132,13 @@ type Written = (Option<Document>, Option<Map<String, Value>>);
 
 fn run_write<T: Transaction>(
     transaction: &mut T,
-    write: &Write,
+    write: Write,
     earlier: &[Option<Map<String, Value>>],
     now: &str,
 ) -> Result<Written, WriteEnd<T::Error>> {
-    let collection = &write.collection;
-    let schema = declared(transaction, collection)?;
-    let old = transaction.read(collection, &write.id).map_err(WriteEnd::Failed)?;
+    let schema = declared(transaction, &write.collection)?;
+    let (collection, id) = (&schema.name, write.id.clone());
+    let old = transaction.read(collection, &id).map_err(WriteEnd::Failed)?;
     let applied = apply(&schema, write, old.as_ref(), earlier, now).map_err(WriteEnd::Refused)?;
     match (applied, old) {
         (Applied::Put(new), old) => {
@@ -148,7 +148,7 @@ fn run_write<T: Transaction>(
             Ok((Some(document), Some(new)))
         }
         (Applied::Deleted, Some(old)) => {
-            transaction.delete(collection, &write.id, &old).map_err(WriteEnd::Failed)?;
+            transaction.delete(collection, &id, &old).map_err(WriteEnd::Failed)?;
             Ok((None, None))
         }
         (Applied::Unchanged, Some(old)) => {

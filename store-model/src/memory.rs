@@ -130,7 +130,7 @@ impl MemoryStore {
     /// Applies all writes or none. Results are the documents, nothing for deletes.
     pub fn commit(&mut self, commit: &Commit) -> Result<Vec<Option<Document>>, CommitRefused> {
         let mut transaction = transaction::Undoable::new(&mut self.collections);
-        match commit::run(&mut transaction, commit) {
+        match commit::run(&mut transaction, commit.clone()) {
             Ok(results) => Ok(results),
             Err(CommitEnd::Refused(refused)) => {
                 transaction.undo();

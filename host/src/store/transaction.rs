@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::{Map, Value, json};
-use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write, is_hidden};
+use store_model::{CommitRefused, Document, Embed, Operation, Refusal, Write};
 use tokio::sync::watch;
 
 use super::{Actor, AuditEntry, CommitError, Store, Unavailable, idempotency::IdempotencyKey, jobs};
@@ -381,22 +381,11 @@ fn resolve(plan: &AnswerPlan, documents: &[Option<Document>]) -> Answer {
         Content::Json(value) => value.to_string(),
         Content::Document { write, overlay } => {
             let document = documents.get(*write).and_then(Option::as_ref);
-            overlaid(document, overlay).to_string()
+            let shown = document.and_then(|document| document.shown(overlay).ok());
+            shown.unwrap_or_else(|| Value::Null.to_string())
         }
     });
     Answer { status: plan.status, headers: plan.headers.clone(), body, version }
-}
-
-fn overlaid(document: Option<&Document>, overlay: &Map<String, Value>) -> Value {
-    let parsed = document.and_then(|document| serde_json::from_str::<Value>(&document.json).ok());
-    let mut value = parsed.unwrap_or(Value::Null);
-    if let Some(members) = value.as_object_mut() {
-        members.retain(|name, _| !is_hidden(name));
-        for (name, member) in overlay {
-            members.insert(name.clone(), member.clone());
-        }
-    }
-    value
 }
 
 fn insert(collection: &str, id: String, body: Map<String, Value>, embeds: Vec<Embed>) -> Write {

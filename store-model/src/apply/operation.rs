@@ -12,43 +12,43 @@ use crate::{
 /// The object that holds a member, and the member's name.
 type Place<'a, 'p> = (&'a mut Map<String, Value>, &'p str);
 
-pub(super) fn apply(document: &mut Map<String, Value>, operation: &FieldOperation) -> Result<(), Refusal> {
+pub(super) fn apply(document: &mut Map<String, Value>, operation: FieldOperation) -> Result<(), Refusal> {
     match operation {
         FieldOperation::Set { path, value } => {
-            let (parent, key) = parent_made(document, path)?;
-            parent.insert(key.to_owned(), value.clone());
+            let (parent, key) = parent_made(document, &path)?;
+            parent.insert(key.to_owned(), value);
         }
         FieldOperation::Unset { path } => {
-            if let Some((parent, key)) = parent(document, path)? {
+            if let Some((parent, key)) = parent(document, &path)? {
                 // The plain `remove` would move the last member into the gap.
                 parent.shift_remove(key);
             }
         }
         FieldOperation::Increment { path, by } => {
-            let (parent, key) = parent_made(document, path)?;
+            let (parent, key) = parent_made(document, &path)?;
             let current = match parent.get(key) {
                 None | Some(Value::Null) => 0,
-                Some(value) => value.as_i64().ok_or_else(|| invalid(path, "is not an integer"))?,
+                Some(value) => value.as_i64().ok_or_else(|| invalid(&path, "is not an integer"))?,
             };
-            let sum = current.checked_add(*by).ok_or_else(|| invalid(path, "leaves the 64-bit range"))?;
+            let sum = current.checked_add(by).ok_or_else(|| invalid(&path, "leaves the 64-bit range"))?;
             parent.insert(key.to_owned(), Value::from(sum));
         }
         FieldOperation::Append { path, value } => {
-            let (parent, key) = parent_made(document, path)?;
+            let (parent, key) = parent_made(document, &path)?;
             match parent.get_mut(key) {
-                Some(Value::Array(elements)) => elements.push(value.clone()),
+                Some(Value::Array(elements)) => elements.push(value),
                 None | Some(Value::Null) => {
-                    parent.insert(key.to_owned(), Value::Array(vec![value.clone()]));
+                    parent.insert(key.to_owned(), Value::Array(vec![value]));
                 }
-                Some(_) => return Err(invalid(path, "is not an array")),
+                Some(_) => return Err(invalid(&path, "is not an array")),
             }
         }
         FieldOperation::Remove { path, value } => {
-            let Some((parent, key)) = parent(document, path)? else { return Ok(()) };
+            let Some((parent, key)) = parent(document, &path)? else { return Ok(()) };
             match parent.get_mut(key) {
-                Some(Value::Array(elements)) => elements.retain(|element| element != value),
+                Some(Value::Array(elements)) => elements.retain(|element| *element != value),
                 None | Some(Value::Null) => {}
-                Some(_) => return Err(invalid(path, "is not an array")),
+                Some(_) => return Err(invalid(&path, "is not an array")),
             }
         }
     }
@@ -118,7 +118,7 @@ mod tests {
 
     fn after(document: Value, operation: FieldOperation) -> Result<Value, Refusal> {
         let mut document = document.as_object().cloned().unwrap();
-        apply(&mut document, &operation).map(|()| Value::Object(document))
+        apply(&mut document, operation).map(|()| Value::Object(document))
     }
 
     fn path(path: &str) -> String {

@@ -24,7 +24,7 @@ pub const ID_BYTES: usize = 200;
 /// Checks a document that is about to be stored: structure, declared kinds, uniqueness within it.
 pub fn check_document(schema: &CollectionSchema, document: &Map<String, Value>) -> Result<(), Refusal> {
     for (key, value) in document {
-        check_key(key, key)?;
+        check_key(key, || key.clone())?;
         check_value(value, 2, &mut vec![key])?;
     }
     for field in &schema.fields {
@@ -108,7 +108,7 @@ fn check_value<'a>(value: &'a Value, depth: usize, way: &mut Vec<&'a str>) -> Re
         Value::Object(members) => {
             for (key, member) in members {
                 way.push(key);
-                check_key(key, &way.join("."))?;
+                check_key(key, || way.join("."))?;
                 check_value(member, depth + 1, way)?;
                 way.pop();
             }
@@ -125,9 +125,10 @@ fn check_value<'a>(value: &'a Value, depth: usize, way: &mut Vec<&'a str>) -> Re
     }
 }
 
-fn check_key(key: &str, way: &str) -> Result<(), Refusal> {
+/// `way` leads to the key, for the refusal.
+fn check_key(key: &str, way: impl FnOnce() -> String) -> Result<(), Refusal> {
     match key_problem(key) {
-        Some(problem) => Err(invalid(way, problem)),
+        Some(problem) => Err(invalid(&way(), problem)),
         None => Ok(()),
     }
 }

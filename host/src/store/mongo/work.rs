@@ -63,7 +63,8 @@ impl Work {
     ) -> Result<Vec<Option<Document>>, CommitEnd<Fault>> {
         match self {
             Self::Commit(commit) => {
-                let decided = run(overlay, commit);
+                // It may have to be decided once more.
+                let decided = run(overlay, commit.clone());
                 overlay.touch(commit);
                 decided
             }

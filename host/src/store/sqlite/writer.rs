@@ -180,7 +180,7 @@ impl WriterThread {
         let mut next = Some((commit, reply));
         while let Some((commit, reply)) = next.take() {
             let result = match &fault {
-                None => self.request(&tables, &commit),
+                None => self.request(&tables, commit),
                 Some(_) => Err(RequestFailed::Alone(Fault::Stopped)),
             };
             let result = match result {
@@ -219,7 +219,7 @@ impl WriterThread {
         (written, other)
     }
 
-    fn request(&self, tables: &Tables, commit: &Commit) -> Result<Vec<Option<Document>>, RequestFailed> {
+    fn request(&self, tables: &Tables, commit: Commit) -> Result<Vec<Option<Document>>, RequestFailed> {
         self.execute("SAVEPOINT request").map_err(RequestFailed::Batch)?;
         let mut transaction = SqlTransaction::new(&self.connection, tables);
         let failed = match commit::run(&mut transaction, commit) {
