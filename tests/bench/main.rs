@@ -19,7 +19,12 @@ mod reads;
 mod scale;
 mod table;
 
+use mimalloc::MiMalloc;
 use table::Table;
+
+/// The one of the `wares` command: the host runs in this process.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() {
