@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::fault::Fault;
 use crate::store::{
@@ -130,8 +130,15 @@ fn connect(file: &Path, config: &EmbeddedConfig) -> Result<Connection, Fault> {
     if config.max_pages > 0 {
         connection.execute_batch(&format!("PRAGMA max_page_count = {};", config.max_pages))?;
     }
+    plan_once(&connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// Keeps a statement's plan whatever values are bound to it. Otherwise SQLite plans again for each of them, to look at
+/// statistics that nobody gathers.
+pub(super) fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 fn check_identity(connection: &Connection, file: &Path) -> Result<(), OpenError> {

@@ -86,6 +86,7 @@ impl Readers {
              PRAGMA cache_size = -{};",
             self.cache_kib
         ))?;
+        super::open::plan_once(&connection)?;
         super::selection::register(&connection)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(connection)
