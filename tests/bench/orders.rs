@@ -34,9 +34,10 @@ const ROUNDS: usize = 3;
 const SKUS: usize = 50;
 
 pub(crate) async fn run(table: &mut Table) {
-    of_backend(table, "embedded", TestHostBuilder::shop().grants(&promotions(50))).await;
+    of_backend(table, "embedded", TestHostBuilder::shop().patient().grants(&promotions(50))).await;
     if mongod::is_there() {
-        of_backend(table, "MongoDB", TestHostBuilder::shop().grants(&promotions(50)).on_mongodb()).await;
+        of_backend(table, "MongoDB", TestHostBuilder::shop().patient().grants(&promotions(50)).on_mongodb())
+            .await;
     }
 }
 
