@@ -87,6 +87,16 @@ pub enum FieldOperation {
     },
 }
 
+impl FieldOperation {
+    pub fn set(path: impl Into<String>, value: Value) -> Self {
+        Self::Set { path: path.into(), value }
+    }
+
+    pub fn increment(path: impl Into<String>, by: i64) -> Self {
+        Self::Increment { path: path.into(), by }
+    }
+}
+
 /// Puts the document that write number `write` resulted in at the top-level member `member`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embed {

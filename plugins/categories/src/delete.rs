@@ -46,7 +46,7 @@ pub(crate) fn delete(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 
 pub(crate) fn mark(ctx: &Context<'_>, id: &str, version: u64) -> Result<u64, StoreError> {
     let mut commit = ctx.commit();
-    let set = FieldOperation::Set { path: MARK.to_owned(), value: json!(ctx.now()) };
+    let set = FieldOperation::set(MARK, json!(ctx.now()));
     let marked = commit.update(CATEGORIES, id, vec![set]);
     commit.expect_version(marked, version);
     let documents = commit.apply()?;
@@ -116,7 +116,7 @@ impl Deletion<'_, '_> {
         let mut commit = self.ctx.commit();
         shape.lock(&mut commit, 0);
         for child in children.iter().take(BATCH) {
-            let place = FieldOperation::Set { path: "parentId".to_owned(), value: json!(parent) };
+            let place = FieldOperation::set("parentId", json!(parent));
             // A mark on the child would show in the event; taking it off makes its deleter fail, as any change does.
             let unmark = FieldOperation::Unset { path: MARK.to_owned() };
             let moved = commit.update(CATEGORIES, &child.id, vec![place, unmark]);
@@ -159,7 +159,7 @@ impl Deletion<'_, '_> {
             }
             for product in products {
                 let ids = rules::reparented(&product.data.category_ids, id, parent);
-                let set = FieldOperation::Set { path: "categoryIds".to_owned(), value: json!(ids) };
+                let set = FieldOperation::set("categoryIds", json!(ids));
                 let moved = commit.update(PRODUCTS, &product.id, vec![set]);
                 commit.expect_version(moved, product.version);
                 commit.event("product.updated", moved);

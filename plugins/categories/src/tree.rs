@@ -53,7 +53,7 @@ impl Shape {
             commit.insert_with_id(TREE, TREE_ID, &json!({"changes": 1}));
             return None;
         }
-        let increment = FieldOperation::Increment { path: "changes".to_owned(), by: 1 };
+        let increment = FieldOperation::increment("changes", 1);
         Some(commit.update(TREE, TREE_ID, vec![increment]))
     }
 

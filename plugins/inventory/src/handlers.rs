@@ -52,9 +52,9 @@ pub(crate) fn patch(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         LEVELS,
         &level.id,
         vec![
-            FieldOperation::Set { path: "safetyStock".to_owned(), value: json!(input.safety_stock) },
-            FieldOperation::Set { path: "incoming".to_owned(), value: json!(input.incoming) },
-            increment("available", level.safety_stock - input.safety_stock),
+            FieldOperation::set("safetyStock", json!(input.safety_stock)),
+            FieldOperation::set("incoming", json!(input.incoming)),
+            FieldOperation::increment("available", level.safety_stock - input.safety_stock),
         ],
     );
     // Not the version, unless the client asks: stock that moves meanwhile is no conflict.
@@ -101,7 +101,10 @@ fn change(
     adjustment: &Adjustment,
 ) -> Result<Reply, StoreError> {
     let mut commit = ctx.commit();
-    let operations = vec![increment("onHand", adjustment.delta), increment("available", adjustment.delta)];
+    let operations = vec![
+        FieldOperation::increment("onHand", adjustment.delta),
+        FieldOperation::increment("available", adjustment.delta),
+    ];
     let changed = commit.update(LEVELS, &level.id, operations);
     commit.guard(changed, rules::guard(&level.data, adjustment.delta));
     if let Some(version) = request.if_match {
@@ -161,8 +164,4 @@ fn as_stored(page: &RawPage) -> Result<Reply> {
         out.push_str(&document.json);
         Ok(())
     })
-}
-
-fn increment(path: &str, by: i64) -> FieldOperation {
-    FieldOperation::Increment { path: path.to_owned(), by }
 }

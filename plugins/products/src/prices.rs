@@ -190,7 +190,7 @@ pub(crate) fn refresh(ctx: &Context<'_>) -> Result<()> {
                 .map(|variant| Computable { prices: &variant.prices, options: &variant.option_values })
                 .collect();
             let value = json!(Computed::new(&currencies, &now, &variants));
-            let set = FieldOperation::Set { path: COMPUTED.to_owned(), value };
+            let set = FieldOperation::set(COMPUTED, value);
             let written = commit.update(PRODUCTS, &product.id, vec![set]);
             commit.expect_version(written, product.version);
             commit.event("product.updated", written);
