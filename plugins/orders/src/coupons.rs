@@ -1,13 +1,14 @@
 //! Coupons: which of the codes in a cart apply, and the staff's operations on them.
 
 pub(crate) mod handlers;
+pub(crate) mod uses;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use plugin_sdk::{Context, Filter, Query, Result, Scalar, StoreError, natural_id};
+use plugin_sdk::{Context, Filter, Query, Result, Scalar, StoreError};
 
 use crate::{
     COUPON_USES, COUPONS,
@@ -35,7 +36,7 @@ pub(crate) fn look_up(
     let limited: Vec<&Coupon> = known.values().filter(|coupon| coupon.per_customer.is_some()).collect();
     let mut own: BTreeMap<String, i64> = BTreeMap::new();
     for buyer in buyers.iter().filter(|_| !limited.is_empty()) {
-        let ids: Vec<String> = limited.iter().map(|coupon| use_id(&coupon.id, buyer)).collect();
+        let ids: Vec<String> = limited.iter().map(|coupon| uses::use_id(&coupon.id, buyer)).collect();
         let uses = ctx.get_many::<StoredCouponUse>(COUPON_USES, &ids)?;
         for (coupon, uses) in limited.iter().zip(uses) {
             let most = own.entry(coupon.id.clone()).or_default();
@@ -103,15 +104,4 @@ pub(crate) const COUPONS_MAX: usize = 20;
 /// A code as it is stored: letter case does not matter.
 pub(crate) fn settled(code: &str) -> String {
     code.trim().to_ascii_uppercase()
-}
-
-/// The document that counts how often somebody has used a coupon.
-pub(crate) fn use_id(coupon: &str, buyer: &str) -> String {
-    natural_id("cpu", &format!("{coupon} {buyer}"))
-}
-
-/// Who uses coupons: the customer, and who has this e-mail address, so that an account and a guest are not two.
-pub(crate) fn buyers(customer: Option<&str>, email: Option<&str>) -> Vec<String> {
-    let email = email.map(|email| email.trim().to_lowercase());
-    customer.map(str::to_owned).into_iter().chain(email).collect()
 }

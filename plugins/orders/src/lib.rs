@@ -22,16 +22,19 @@ mod history;
 mod imports;
 pub mod ledger;
 pub mod model;
+
 mod offer;
 mod orders;
 mod payments;
 mod quotes;
 mod reconcile;
+mod release;
 mod returns;
 mod routes;
 mod settlement;
 mod shipping;
 pub mod stock;
+mod transactions;
 mod transitions;
 mod webhooks;
 

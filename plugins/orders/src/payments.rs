@@ -22,6 +22,7 @@ use crate::{
     },
     reconcile,
     settlement::{self, Source},
+    transactions,
 };
 
 /// Most payments of an order: who tries out stolen cards does it elsewhere.
@@ -88,7 +89,7 @@ pub(crate) fn open(
     });
     let authorization = authorization_id(id);
     let last = order.order.payments.len() - 1;
-    settlement::append(ctx, order, last, TransactionType::Authorization, amount, &authorization);
+    transactions::append(ctx, order, last, TransactionType::Authorization, amount, &authorization);
     if let Some(operation) = order.operations.get_mut(&authorization) {
         operation.token = token.map(str::to_owned);
     }
@@ -124,7 +125,7 @@ pub(crate) fn capture(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         let currency = &order.order.currency;
         let amount = wanted(input.amount.as_ref(), most, currency, "capture_exceeds_authorization")
             .map_err(|problem| undecided(problem, payment, most))?;
-        settlement::append(ctx, order, index, TransactionType::Capture, amount, &transaction);
+        transactions::append(ctx, order, index, TransactionType::Capture, amount, &transaction);
         Ok(())
     })
 }
@@ -138,7 +139,7 @@ pub(crate) fn void(ctx: &Context<'_>, request: Request) -> Result<Reply> {
             let problem = Problem::conflict("Nothing of this payment is authorised and not captured.");
             return Err(undecided(problem, payment, amount));
         }
-        settlement::append(ctx, order, index, TransactionType::Void, amount, &transaction);
+        transactions::append(ctx, order, index, TransactionType::Void, amount, &transaction);
         Ok(())
     })
 }
@@ -152,7 +153,7 @@ pub(crate) fn refund(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         let currency = &order.order.currency;
         let amount = wanted(input.amount.as_ref(), most, currency, "refund_exceeds_capture")
             .map_err(|problem| undecided(problem, payment, most))?;
-        settlement::append(ctx, order, index, TransactionType::Refund, amount, &transaction);
+        transactions::append(ctx, order, index, TransactionType::Refund, amount, &transaction);
         if let Some(it) = order.order.payments[index].transactions.last_mut() {
             it.credit = input.credit;
         }
@@ -303,7 +304,7 @@ fn carry_out(
 
 /// Has the provider move the money that was written down, and answers what came of it.
 fn send(ctx: &Context<'_>, request: &Request, order: StoredOrder, transaction: &str) -> Result<Reply> {
-    let Some((provider, kind, operation)) = settlement::operation(&order, transaction) else {
+    let Some((provider, kind, operation)) = transactions::operation(&order, transaction) else {
         return conclude(ctx, request, order, transaction, None);
     };
     let answer = ctx.pay(&provider, kind, &operation);
@@ -317,7 +318,7 @@ pub(crate) fn ask_again(
     order: &StoredOrder,
     transaction: &str,
 ) -> Option<(Result<Outcome, PaymentError>, Source)> {
-    let (provider, kind, operation) = settlement::operation(order, transaction)?;
+    let (provider, kind, operation) = transactions::operation(order, transaction)?;
     let status = ctx.payment_status(&provider, kind, &operation);
     Some(match status {
         Ok(Outcome { state: State::Failed, .. }) => (ctx.pay(&provider, kind, &operation), Source::Provider),

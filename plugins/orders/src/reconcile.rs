@@ -12,7 +12,7 @@ use crate::{
     ORDERS,
     model::{Actor, OrderStatus, StoredOrder},
     settlement::{self, Source},
-    webhooks,
+    transactions, webhooks,
 };
 
 /// Most orders of one run.
@@ -52,7 +52,7 @@ fn complain(ctx: &Context<'_>, id: &str, problem: &Problem) {
 /// Asks about everything of the order that is due, and lets it expire if it is not paid in time.
 fn look_after(ctx: &Context<'_>, order: StoredOrder) -> Result<()> {
     let now = ctx.now();
-    let due = settlement::due(&order, &now);
+    let due = transactions::due(&order, &now);
     let told: Vec<_> = due.iter().filter_map(|id| Some((id.as_str(), ask(ctx, &order, id)?))).collect();
     let actor = Actor { kind: "system".to_owned(), id: None };
     let id = order.order.id.clone();
@@ -69,7 +69,7 @@ fn look_after(ctx: &Context<'_>, order: StoredOrder) -> Result<()> {
             if is_over && order.order.status == OrderStatus::Pending {
                 settlement::give_up_order(work, order, OrderStatus::Expired, "not_paid")?;
             }
-            settlement::abandon(ctx, order);
+            transactions::abandon(ctx, order);
             Ok(true)
         },
         |commit, _, _| commit.apply().map(drop),
@@ -84,7 +84,7 @@ pub(crate) fn ask(
     order: &StoredOrder,
     transaction: &str,
 ) -> Option<(Result<Outcome, PaymentError>, Source)> {
-    let (provider, kind, operation) = settlement::operation(order, transaction)?;
+    let (provider, kind, operation) = transactions::operation(order, transaction)?;
     let is_planned = order.operations.get(transaction).is_some_and(|operation| operation.attempts == 0);
     if !is_planned {
         let status = ctx.payment_status(&provider, kind, &operation);

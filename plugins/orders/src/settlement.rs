@@ -5,30 +5,23 @@
 //! takes it in here, so it makes no difference who learns it first, or how often.
 
 use plugin_sdk::{
-    Commit, Context, FieldOperation, Filter, Level, Money, Problem, Refusal, Result, StoreError, Value,
-    WriteRef, json, keys, natural_id,
-    payment::{Kind, Operation, Outcome, PaymentError, State},
-    time::timestamp,
+    Commit, Context, FieldOperation, Filter, Level, Problem, Refusal, Result, StoreError, Value, WriteRef,
+    json, keys, natural_id,
+    payment::{Outcome, PaymentError, State},
 };
-use serde::Deserialize;
 
 use crate::{
-    CARTS, COUPON_USES, COUPONS, Config, RESERVATIONS, document, imports,
-    ledger::{self, Sums},
+    CARTS, Config, RESERVATIONS, document, ledger,
     model::{
-        Actor, CartStatus, NextAction, OrderStatus, Payment, PendingOperation, ReservationState, StoredOrder,
-        StoredReservation, Transaction, TransactionState, TransactionType,
+        Actor, CartStatus, NextAction, OrderStatus, Payment, ReservationState, StoredOrder, Transaction,
+        TransactionState, TransactionType,
     },
-    stock,
+    release::release,
+    transactions,
 };
 
 /// Most times that a change of an order is tried after others were faster.
 const TRIES_MAX: usize = 16;
-/// Longest time between two questions about one movement of money.
-const PAUSE_MAX_MS: i64 = 3_600_000;
-
-/// After what time without the customer an attempt to pay is given up.
-const ABANDONED_MS: i64 = 24 * 3_600_000;
 
 /// A change of an order on its way to the store: the writes beside the order's own, and what its history will say.
 pub(crate) struct Work<'c, 'h> {
@@ -152,7 +145,7 @@ pub(crate) fn take_in(
     let now = work.ctx.now();
     let config: Config = work.ctx.config();
     let answer = &believed(answer);
-    let Some((payment, position)) = position(order, transaction) else { return Ok(false) };
+    let Some((payment, position)) = transactions::position(order, transaction) else { return Ok(false) };
     let (kind, before) = {
         let it = &order.order.payments[payment].transactions[position];
         (it.kind, it.state)
@@ -221,7 +214,7 @@ pub(crate) fn take_in(
         // Nobody is asked about money that comes by another way.
         order.operations.remove(transaction);
     } else if let Some(operation) = order.operations.get_mut(transaction) {
-        postpone(operation, transaction, work.ctx.now_ms(), &config);
+        transactions::postpone(operation, transaction, work.ctx.now_ms(), &config);
         operation.reference.clone_from(&it.provider_reference);
     }
     let gives_back = matches!(kind, TransactionType::Void | TransactionType::Refund);
@@ -350,7 +343,7 @@ fn follow(work: &mut Work<'_, '_>, order: &mut StoredOrder) -> Result<()> {
             give_up_order(work, order, OrderStatus::Cancelled, "payment_failed")
         }
         OrderStatus::Cancelled | OrderStatus::Expired => {
-            unwind(work.ctx, order);
+            transactions::unwind(work.ctx, order);
             Ok(())
         }
         _ => Ok(()),
@@ -374,7 +367,10 @@ fn confirm(work: &mut Work<'_, '_>, order: &mut StoredOrder) {
     let committed = work.commit.update(
         RESERVATIONS,
         &order.reservation_id,
-        vec![set("state", json!(ReservationState::Committed)), set("expiresAt", Value::Null)],
+        vec![
+            FieldOperation::set("state", json!(ReservationState::Committed)),
+            FieldOperation::set("expiresAt", Value::Null),
+        ],
     );
     work.commit.guard(committed, Filter::eq("state", "held"));
     work.reservation = Some(committed);
@@ -382,7 +378,10 @@ fn confirm(work: &mut Work<'_, '_>, order: &mut StoredOrder) {
         let ordered = work.commit.update(
             CARTS,
             cart,
-            vec![set("status", json!(CartStatus::Ordered)), set("_activeOf", Value::Null)],
+            vec![
+                FieldOperation::set("status", json!(CartStatus::Ordered)),
+                FieldOperation::set("_activeOf", Value::Null),
+            ],
         );
         work.commit.guard(ordered, Filter::eq("status", "completing"));
         work.cart = Some(ordered);
@@ -412,245 +411,4 @@ pub(crate) fn give_up_order(
 ) -> Result<()> {
     move_to(work, order, to, Some(reason));
     release(work.ctx, &mut work.commit, order, to)
-}
-
-/// Makes an order cancelled or expired, and adds the writes that give back what it holds: stock, uses of coupons, and a
-/// cart that waits for it. Money is given back by transactions that are planned here and sent by the reconciler within
-/// seconds: what is authorised is voided, what is captured refunded. Of what is not known yet, the outcome is awaited.
-///
-/// The caller saves the order in the same commit and tells the history. A commit that is refused with
-/// [`is_retryable`] is to be made again from a fresh read.
-///
-/// # Errors
-/// Those of the store.
-pub(crate) fn release(
-    ctx: &Context<'_>,
-    commit: &mut Commit<'_>,
-    order: &mut StoredOrder,
-    to: OrderStatus,
-) -> Result<()> {
-    release_stock(ctx, commit, &order.reservation_id)?;
-    release_coupons(ctx, commit, order)?;
-    release_cart(ctx, commit, order)?;
-    order.order.status = to;
-    order.held_from = None;
-    order.expires_at = None;
-    unwind(ctx, order);
-    Ok(())
-}
-
-fn release_stock(ctx: &Context<'_>, commit: &mut Commit<'_>, id: &str) -> Result<()> {
-    let Some(held) = ctx.get::<StoredReservation>(RESERVATIONS, id)? else { return Ok(()) };
-    if matches!(held.data.state, ReservationState::Held | ReservationState::Committed) {
-        release_reservation(commit, id, held.version, &held.data);
-    }
-    Ok(())
-}
-
-/// Adds the writes that end a reservation, as it was read, and give back its stock.
-pub(crate) fn release_reservation(
-    commit: &mut Commit<'_>,
-    id: &str,
-    version: u64,
-    reservation: &StoredReservation,
-) {
-    let released =
-        StoredReservation { state: ReservationState::Released, expires_at: None, ..reservation.clone() };
-    let write = commit.replace(RESERVATIONS, id, &released);
-    commit.expect_version(write, version);
-    stock::give_back(commit, &reservation.items);
-}
-
-fn release_coupons(ctx: &Context<'_>, commit: &mut Commit<'_>, order: &StoredOrder) -> Result<()> {
-    let counted = &order.counted;
-    let coupons = ctx.get_many::<Counter>(COUPONS, &counted.coupons)?.into_iter();
-    let uses = ctx.get_many::<Counter>(COUPON_USES, &counted.uses)?.into_iter();
-    // Gone, or set back by hand: there is nothing to give back.
-    let given = coupons.flatten().map(|it| (COUPONS, it.id, it.data.used));
-    let given = given.chain(uses.flatten().map(|it| (COUPON_USES, it.id, it.data.used)));
-    for (collection, id, _) in given.filter(|(_, _, used)| *used > 0) {
-        let write = commit.update(collection, &id, vec![increment("used", -1)]);
-        commit.guard(write, Filter::Gte("used".to_owned(), 1.into()));
-    }
-    Ok(())
-}
-
-#[derive(Deserialize)]
-struct Counter {
-    used: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ClaimedCart {
-    status: CartStatus,
-    order_id: Option<String>,
-}
-
-fn release_cart(ctx: &Context<'_>, commit: &mut Commit<'_>, order: &StoredOrder) -> Result<()> {
-    let Some(id) = &order.order.cart_id else { return Ok(()) };
-    let Some(cart) = ctx.get::<ClaimedCart>(CARTS, id)? else { return Ok(()) };
-    let waits = cart.data.status == CartStatus::Completing;
-    if waits && cart.data.order_id.as_deref() == Some(order.order.id.as_str()) {
-        let operations = vec![set("status", json!(CartStatus::Active)), set("orderId", Value::Null)];
-        let write = commit.update(CARTS, id, operations);
-        commit.expect_version(write, cart.version);
-    }
-    Ok(())
-}
-
-/// Plans to give back the money of an order that is cancelled or expired. What was planned before is not planned again,
-/// also if it failed: then somebody has to look.
-pub(crate) fn unwind(ctx: &Context<'_>, order: &mut StoredOrder) {
-    for index in 0..order.order.payments.len() {
-        let payment = &order.order.payments[index];
-        // Nobody here has that money.
-        if imports::is_imported(&order.order.id, &payment.id) {
-            continue;
-        }
-        let sums = Sums::of(payment);
-        let id = payment.id.clone();
-        let void = ledger::voidable(payment);
-        if void > 0 {
-            let key = format!("{id} void {} {}", sums.authorized, sums.captured);
-            plan(ctx, order, index, TransactionType::Void, void, &key);
-        }
-        if sums.refundable() > 0 && sums.capturing == 0 {
-            let key = format!("{id} refund {} {}", sums.captured, sums.refunded + sums.refunding);
-            plan(ctx, order, index, TransactionType::Refund, sums.refundable(), &key);
-        }
-    }
-}
-
-/// Plans to give up the attempts to pay for a confirmed order that have waited for the customer for a day. Those of a
-/// pending order end with its reservation, and what the provider has yet to tell is waited for.
-pub(crate) fn abandon(ctx: &Context<'_>, order: &mut StoredOrder) {
-    let long_ago = timestamp(ctx.now_ms() - ABANDONED_MS);
-    for index in 0..order.order.payments.len() {
-        let payment = &order.order.payments[index];
-        let begun = payment.created_at.clone();
-        let waits = payment.next_action.is_some() && !payment.offline && begun <= long_ago;
-        if waits && order.order.status != OrderStatus::Pending {
-            let void = ledger::voidable(payment);
-            let key = format!("{} void abandoned", payment.id);
-            if void > 0 {
-                plan(ctx, order, index, TransactionType::Void, void, &key);
-            }
-        }
-    }
-}
-
-/// Writes down a movement that the reconciler sends at once.
-fn plan(
-    ctx: &Context<'_>,
-    order: &mut StoredOrder,
-    payment: usize,
-    kind: TransactionType,
-    amount: i64,
-    key: &str,
-) {
-    let id = natural_id("txn", key);
-    if position(order, &id).is_none() {
-        append(ctx, order, payment, kind, amount, &id);
-        if let Some(operation) = order.operations.get_mut(&id) {
-            operation.attempts = 0;
-            operation.due_at = ctx.now();
-        }
-    }
-}
-
-/// Writes down a movement of a payment that is going to be sent now, and that is asked about if its outcome never comes.
-pub(crate) fn append(
-    ctx: &Context<'_>,
-    order: &mut StoredOrder,
-    payment: usize,
-    kind: TransactionType,
-    amount: i64,
-    id: &str,
-) {
-    let config: Config = ctx.config();
-    let currency = order.order.currency.clone();
-    let paid = &mut order.order.payments[payment];
-    let reference = reference_of(paid);
-    paid.transactions.push(Transaction {
-        id: id.to_owned(),
-        kind,
-        state: TransactionState::Pending,
-        amount: Money::new(amount, currency),
-        provider_reference: reference.clone(),
-        reason: None,
-        // What an order that is given up gives back is not owed again.
-        credit: kind == TransactionType::Refund,
-        at: ctx.now(),
-    });
-    let operation = PendingOperation {
-        payment_id: paid.id.clone(),
-        idempotency_key: id.to_owned(),
-        token: None,
-        reference,
-        attempts: 1,
-        due_at: timestamp(ctx.now_ms() + config.outcome_seconds * 1_000),
-    };
-    order.operations.insert(id.to_owned(), operation);
-}
-
-/// What the provider calls the payment.
-fn reference_of(payment: &Payment) -> Option<String> {
-    let authorizations = payment.transactions.iter().filter(|it| it.kind == TransactionType::Authorization);
-    authorizations.rev().find_map(|it| it.provider_reference.clone())
-}
-
-/// The operation of an open transaction as the provider is asked for it: always the same.
-pub(crate) fn operation(order: &StoredOrder, transaction: &str) -> Option<(String, Kind, Operation)> {
-    let (payment, it) = ledger::transaction(&order.order, transaction)?;
-    let pending = order.operations.get(transaction)?;
-    let kind = match it.kind {
-        TransactionType::Authorization => Kind::Authorization,
-        TransactionType::Capture => Kind::Capture,
-        TransactionType::Refund => Kind::Refund,
-        TransactionType::Void => Kind::Void,
-    };
-    let operation = Operation {
-        order_id: order.order.id.clone(),
-        payment_id: payment.id.clone(),
-        reference: pending.reference.clone(),
-        amount: it.amount.clone(),
-        token: pending.token.clone(),
-        idempotency_key: pending.idempotency_key.clone(),
-    };
-    Some((payment.provider.clone(), kind, operation))
-}
-
-/// Where the transaction is: its payment's position and its own.
-pub(crate) fn position(order: &StoredOrder, transaction: &str) -> Option<(usize, usize)> {
-    order.order.payments.iter().enumerate().find_map(|(payment, paid)| {
-        let at = paid.transactions.iter().position(|it| it.id == transaction)?;
-        Some((payment, at))
-    })
-}
-
-/// Waits twice as long as the last time before the provider is asked again, and a little longer, so that what fell due
-/// together does not stay together.
-pub(crate) fn postpone(operation: &mut PendingOperation, transaction: &str, now_ms: i64, config: &Config) {
-    let doublings = operation.attempts.saturating_sub(1).min(12);
-    operation.attempts = operation.attempts.saturating_add(1);
-    let pause = (config.outcome_seconds * 1_000).saturating_mul(1 << doublings).min(PAUSE_MAX_MS);
-    let spread = natural_id("tx", &format!("{transaction} {}", operation.attempts));
-    let spread =
-        spread.bytes().rev().take(4).map(|byte| i64::from(byte) & 31).fold(0, |sum, it| sum * 32 + it);
-    operation.due_at = timestamp(now_ms + pause + pause / 4 * (spread % 1_024) / 1_024);
-}
-
-/// The open transactions that somebody has to look after by now.
-pub(crate) fn due(order: &StoredOrder, now: &str) -> Vec<String> {
-    let due = order.operations.iter().filter(|(_, operation)| operation.due_at.as_str() <= now);
-    due.map(|(id, _)| id.clone()).collect()
-}
-
-fn set(path: &str, value: Value) -> FieldOperation {
-    FieldOperation::Set { path: path.to_owned(), value }
-}
-
-fn increment(path: &str, by: i64) -> FieldOperation {
-    FieldOperation::Increment { path: path.to_owned(), by }
 }

@@ -48,7 +48,10 @@ pub fn take(commit: &mut Commit<'_>, demand: &Demand) -> Vec<(WriteRef, String)>
         let write = commit.update(
             INVENTORY,
             &level_id(sku),
-            vec![increment("reserved", wanted.quantity), increment("available", -wanted.quantity)],
+            vec![
+                FieldOperation::increment("reserved", wanted.quantity),
+                FieldOperation::increment("available", -wanted.quantity),
+            ],
         );
         if !wanted.backorder {
             commit.guard(write, Filter::Gte("available".to_owned(), wanted.quantity.into()));
@@ -65,7 +68,10 @@ pub fn give_back(commit: &mut Commit<'_>, items: &[ReservedItem]) {
         let write = commit.update(
             INVENTORY,
             &level_id(&sku),
-            vec![increment("reserved", -quantity), increment("available", quantity)],
+            vec![
+                FieldOperation::increment("reserved", -quantity),
+                FieldOperation::increment("available", quantity),
+            ],
         );
         commit.event("inventory.changed", write);
     }
@@ -84,7 +90,10 @@ pub fn ship(
         let write = commit.update(
             INVENTORY,
             &level_id(&sku),
-            vec![increment("onHand", -quantity), increment("reserved", -quantity)],
+            vec![
+                FieldOperation::increment("onHand", -quantity),
+                FieldOperation::increment("reserved", -quantity),
+            ],
         );
         commit.guard(write, Filter::Gte("onHand".to_owned(), quantity.into()));
         commit.event("inventory.changed", write);
@@ -101,7 +110,10 @@ pub fn unship(commit: &mut Commit<'_>, items: &[ReservedItem], reference: &str) 
         let write = commit.update(
             INVENTORY,
             &level_id(&sku),
-            vec![increment("onHand", quantity), increment("reserved", quantity)],
+            vec![
+                FieldOperation::increment("onHand", quantity),
+                FieldOperation::increment("reserved", quantity),
+            ],
         );
         commit.event("inventory.changed", write);
         movement(commit, &sku, quantity, RESTOCKED, reference);
@@ -114,7 +126,10 @@ pub fn restock(commit: &mut Commit<'_>, items: &[ReservedItem], reference: &str)
         let write = commit.update(
             INVENTORY,
             &level_id(&sku),
-            vec![increment("onHand", quantity), increment("available", quantity)],
+            vec![
+                FieldOperation::increment("onHand", quantity),
+                FieldOperation::increment("available", quantity),
+            ],
         );
         commit.event("inventory.changed", write);
         movement(commit, &sku, quantity, RESTOCKED, reference);
@@ -284,10 +299,6 @@ pub fn consume(reservation: &mut StoredReservation, sent: &[ReservedItem]) {
     }
 }
 
-fn increment(path: &str, by: i64) -> FieldOperation {
-    FieldOperation::Increment { path: path.to_owned(), by }
-}
-
 #[cfg(test)]
 mod tests {
     use plugin_sdk::{FieldOperation, Value};
@@ -444,7 +455,7 @@ mod tests {
                     0 => {
                         // Held by nobody's reservation, so it is taken and sent at once.
                         let operations: Vec<FieldOperation> =
-                            vec![increment("reserved", quantity), increment("available", -quantity)];
+                            vec![FieldOperation::increment("reserved", quantity), FieldOperation::increment("available", -quantity)];
                         commit.update(INVENTORY, &level_id(&sku), operations);
                         ship(&mut commit, &pieces, "N-1");
                         if commit.apply().is_ok() {

@@ -18,7 +18,7 @@ use crate::{
     model::{
         Actor, CartStatus, FulfillmentState, OrderStatus, ReservationState, StoredOrder, StoredReservation,
     },
-    settlement::release,
+    release::release,
 };
 
 pub(crate) fn confirm(ctx: &Context<'_>, request: Request) -> Result<Reply> {
@@ -174,8 +174,10 @@ fn close_cart(ctx: &Context<'_>, commit: &mut Commit<'_>, order: &StoredOrder) -
     let Some(id) = &order.order.cart_id else { return Ok(()) };
     let cart = ctx.get::<Waiting>(CARTS, id)?.filter(|cart| cart.data.status == CartStatus::Completing);
     if let Some(cart) = cart {
-        let set = |path: &str, value| FieldOperation::Set { path: path.to_owned(), value };
-        let operations = vec![set("status", json!(CartStatus::Ordered)), set("_activeOf", Value::Null)];
+        let operations = vec![
+            FieldOperation::set("status", json!(CartStatus::Ordered)),
+            FieldOperation::set("_activeOf", Value::Null),
+        ];
         let write = commit.update(CARTS, id, operations);
         commit.expect_version(write, cart.version);
     }

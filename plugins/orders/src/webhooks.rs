@@ -18,6 +18,7 @@ use crate::{
     ledger::Sums,
     model::{Actor, StoredOrder, Transaction, TransactionState, TransactionType},
     settlement::{self, Source, Work},
+    transactions,
 };
 
 /// Most notices that an order remembers.
@@ -178,7 +179,7 @@ fn meant(
         return None;
     }
     let id = natural_id("txn", known);
-    settlement::append(work.ctx, order, payment, kind, amount, &id);
+    transactions::append(work.ctx, order, payment, kind, amount, &id);
     Some(id)
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn add_coupon(ctx: &Context<'_>, request: Request) -> Result<Reply> {
             let message = format!("There can be {} coupons in a cart.", coupons::COUPONS_MAX);
             return Err(Problem::validation(vec![FieldError::invalid("/code", message)]));
         }
-        let buyers = coupons::buyers(cart.customer_id.as_deref(), request.caller.email.as_deref());
+        let buyers = coupons::uses::buyers(cart.customer_id.as_deref(), request.caller.email.as_deref());
         let found = coupons::look_up(ctx, std::slice::from_ref(&code), &buyers)?;
         if let Some(Err(unfit)) = found.into_iter().next() {
             return Err(Problem::new(409, unfit.code).detail(unfit.message));

@@ -51,8 +51,10 @@ pub(crate) fn end(commit: &mut Commit<'_>, cart: &StoredCart) {
 }
 
 fn ending() -> Vec<FieldOperation> {
-    let set = |path: &str, value: Value| FieldOperation::Set { path: path.to_owned(), value };
-    vec![set("status", json!(CartStatus::Expired)), set("_activeOf", Value::Null)]
+    vec![
+        FieldOperation::set("status", json!(CartStatus::Expired)),
+        FieldOperation::set("_activeOf", Value::Null),
+    ]
 }
 
 fn status(status: CartStatus, unix_ms: i64) -> Filter {

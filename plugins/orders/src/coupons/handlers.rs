@@ -55,7 +55,7 @@ pub(crate) fn patch(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 
     // Not the whole document: uses are counted meanwhile.
     let Value::Object(members) = json!(input) else { return Err(Problem::new(502, "plugin_failed")) };
-    let set = |(path, value)| FieldOperation::Set { path, value };
+    let set = |(path, value)| FieldOperation::set(path, value);
     let mut commit = ctx.commit();
     let changed = commit.update(COUPONS, &coupon.id, members.into_iter().map(set).collect());
     commit.expect_version(changed, version);

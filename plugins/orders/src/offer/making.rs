@@ -161,7 +161,7 @@ fn applying(ctx: &Context<'_>, basket: &Basket, problems: &mut Vec<Told>) -> Res
     if basket.coupons.is_empty() {
         return Ok(Vec::new());
     }
-    let buyers = coupons::buyers(basket.customer.as_deref(), basket.email.as_deref());
+    let buyers = coupons::uses::buyers(basket.customer.as_deref(), basket.email.as_deref());
     let mut applying = Vec::new();
     for coupon in coupons::look_up(ctx, &basket.coupons, &buyers)? {
         match coupon {

@@ -83,7 +83,7 @@ fn stock_that_was_let_go_keeps_an_order_from_being_confirmed() {
         let ctx = Context::new(host, b"");
         let held = ctx.get::<StoredReservation>(RESERVATIONS, &reservation).unwrap().unwrap();
         let mut commit = ctx.commit();
-        crate::settlement::release_reservation(&mut commit, &reservation, held.version, &held.data);
+        crate::release::release_reservation(&mut commit, &reservation, held.version, &held.data);
         commit.apply().unwrap();
     });
     assert_eq!(go(&shop, "confirmOrder", &id).unwrap_err().code, "conflict");

@@ -133,7 +133,7 @@ fn coupons_count_while_they_are_good() {
     coupon(&host, "USED", &json!({"limit": 5, "used": 5}));
     coupon(&host, "ONCE", &json!({"perCustomer": 1}));
     let used = json!({"couponId": "cpn_ONCE", "customer": "usr_ada", "used": 1});
-    host.put(crate::COUPON_USES, &crate::coupons::use_id("cpn_ONCE", "usr_ada"), &used);
+    host.put(crate::COUPON_USES, &crate::coupons::uses::use_id("cpn_ONCE", "usr_ada"), &used);
     let ada = customer("usr_ada");
     let cart = make(&host, &ada, &[("S", 1)]);
     let enter = |code: &str| on(&host, &ada, "addCartCoupon", id(&cart), &json!({"code": code}));
