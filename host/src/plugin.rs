@@ -21,6 +21,7 @@ mod directory;
 mod engine;
 pub mod generation;
 pub mod grants;
+mod handler;
 mod hooks;
 mod imports;
 mod instance;
@@ -33,14 +34,12 @@ pub mod schema_check;
 
 pub use active_set::active_collections;
 pub use aot::AotCache;
-pub(crate) use call::VALID_UNTIL;
-pub use call::{
-    Handled, HandlerProblem, HandlerRequest, HandlerResponse, ListRequest, LoadedPlugin, PagePosition,
-    PluginRuntime,
-};
+pub use call::{LoadedPlugin, PluginRuntime};
 pub use component::{ComponentError, ConfigFault, Prepared, digest_of, prepare};
 pub use configs::{SetConfig, set as configs_set, setting as config_setting};
 pub use generation::{Generation, Lookup, RouteEntry};
+pub(crate) use handler::VALID_UNTIL;
+pub use handler::{Handled, HandlerProblem, HandlerRequest, HandlerResponse, ListRequest, PagePosition};
 pub use instance::{Caller, CallerKind};
 pub use outcome::{CallError, Failure};
 pub use reloader::{DirectoryPolicy, Plugins, Refused, ReloadError, ReloadReport};

@@ -9,9 +9,10 @@ use std::{
 use tokio::task::JoinHandle;
 
 use super::{
-    call::{Handled, HandlerRequest, LoadedPlugin, PluginRuntime},
+    call::{LoadedPlugin, PluginRuntime},
     descriptor::{AccessRule, Response, Route, Schedule},
     generation::Generation,
+    handler::{Handled, HandlerRequest},
     instance::Caller,
     reloader::Plugins,
 };

@@ -20,8 +20,8 @@ use crate::{
             query,
             store::{self, Host},
         },
-        call,
         grants::Grants,
+        handler,
         instance::{CallState, CallerKind, Granted, Reach, document_bytes},
         outcome::{Failure, Stop},
     },
@@ -392,7 +392,7 @@ fn check_answer(answer: &store::Answer, statuses: &[u16], response_bytes: usize)
     if answer.body.as_ref().map_or(0, content_bytes) > response_bytes {
         return Err(stop("the answer is larger than the plugin's limit"));
     }
-    call::check_headers(&answer.headers).map_err(|cause| stop(&cause))
+    handler::check_headers(&answer.headers).map_err(|cause| stop(&cause))
 }
 
 fn to_write(granted: &Granted, write: store::Write) -> Result<Write, store::Error> {
