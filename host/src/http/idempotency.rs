@@ -2,24 +2,41 @@
 
 use std::{
     collections::HashSet,
+    panic::resume_unwind,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::http::HeaderMap;
+use axum::{extract::Request, http::HeaderMap, middleware::Next, response::Response};
 
-use super::error::ApiError;
+use super::{error::ApiError, visit::Place};
 use crate::{
     app::App,
-    plugin::{Caller, CallerKind, RouteEntry},
+    plugin::{Caller, CallerKind, RouteEntry, descriptor::takes_idempotency_key},
     store::{
         Answer,
         idempotency::{IdempotencyKey, Seen},
     },
 };
 
+const HEADER: &str = "idempotency-key";
 const KEY_CHARS: usize = 255;
 /// 128 bits in the densest usual alphabet, base64: guessing another anonymous caller's key must be hopeless.
 const ANONYMOUS_KEY_CHARS: usize = 22;
+
+/// Finishes a request with a key though its client hangs up: whoever does will ask again, and is to find an order that is
+/// made and not one that was left halfway.
+pub(super) async fn finish(request: Request, next: Next) -> Response {
+    if !takes_idempotency_key(request.method().as_str()) || !request.headers().contains_key(HEADER) {
+        return next.run(request).await;
+    }
+    let place = request.extensions().get::<Place>().cloned();
+    let finished = tokio::spawn(async move {
+        let response = next.run(request).await;
+        drop(place);
+        response
+    });
+    finished.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+}
 
 /// Refuses a request without the key that its route demands. The host's own calls are not repeated by a client.
 ///
@@ -27,7 +44,7 @@ const ANONYMOUS_KEY_CHARS: usize = 22;
 /// `idempotency_key_required`.
 pub(super) fn check_given(entry: &RouteEntry, headers: &HeaderMap, caller: &Caller) -> Result<(), ApiError> {
     let demanded = entry.route.idempotency_key_required && caller.kind != CallerKind::System;
-    if demanded && !headers.contains_key("idempotency-key") {
+    if demanded && !headers.contains_key(HEADER) {
         let message = "Send an `Idempotency-Key`, so that a repeat of the request does nothing twice.";
         return Err(ApiError::parameter("idempotency_key_required", "Idempotency-Key", message));
     }
@@ -66,7 +83,7 @@ pub(super) fn given(
     body: &[u8],
     caller: &Caller,
 ) -> Result<Option<IdempotencyKey>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(value) = headers.get(HEADER) else { return Ok(None) };
     let invalid = |message: &str| ApiError::parameter("invalid_parameter", "Idempotency-Key", message);
     let text = value.to_str().unwrap_or_default();
     if text.is_empty() || text.len() > KEY_CHARS || !text.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {

@@ -24,7 +24,7 @@ use super::{
     dispatch::{ApiCall, dispatch},
     error::ApiError,
     front::{self, TraceParent},
-    health,
+    health, idempotency,
     limits::TellLater,
     remainder::Remainder,
     visit::{Peer, Visit, client_address},
@@ -53,6 +53,7 @@ pub(crate) fn router(app: App) -> Router {
         .layer(front::compression())
         .layer(front::cors(&app.config().server.cors_origins, app.config().auth.refresh_cookie))
         .layer(middleware::from_fn_with_state(app.clone(), around))
+        .layer(middleware::from_fn(idempotency::finish))
         .with_state(app)
 }
 

@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-use super::visit::Peer;
+use super::visit::{Peer, Place};
 use crate::config::ServerConfig;
 
 /// Largest header section.
@@ -60,8 +60,13 @@ pub(crate) async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(cause = %error, "A connection keeps its delay");
         }
+        // It is never closed.
+        let Ok(permit) = permit else { break };
+        let place = Place(Arc::new(permit));
+        let its_place = place.clone();
         let knowing_peer = router.clone().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer.ip()));
+            request.extensions_mut().insert(its_place.clone());
             request
         });
         let service = TowerToHyperService::new(knowing_peer);
@@ -73,11 +78,16 @@ pub(crate) async fn serve(
             if let Err(error) = connection.await {
                 tracing::debug!(cause = %error, "A connection ended early");
             }
-            drop(permit);
+            drop(place);
         });
     }
     drop(listener);
-    if tokio::time::timeout(Duration::from_millis(config.drain_ms), graceful.shutdown()).await.is_err() {
+    let drained = async {
+        graceful.shutdown().await;
+        // What is finished without its connection has its place still.
+        connections.acquire_many(config.max_connections).await.map(drop)
+    };
+    if tokio::time::timeout(Duration::from_millis(config.drain_ms), drained).await.is_err() {
         tracing::warn!("Requests were still running when the drain time ended");
     }
     Ok(())

@@ -4,12 +4,20 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::http::{HeaderMap, request::Parts};
 use ipnet::IpNet;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::limits::TellLater;
 
 /// The other end of the connection, in the extensions of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
+
+/// A connection's place among those that may be open, in the extensions of a request: whoever goes on with the request
+/// when the connection is gone keeps it, and is waited for when the host stops.
+#[derive(Debug, Clone)]
+pub(super) struct Place(
+    #[expect(dead_code, reason = "held and not looked at")] pub(super) Arc<OwnedSemaphorePermit>,
+);
 
 /// In the extensions of a request.
 #[derive(Debug, Clone)]

@@ -133,7 +133,8 @@ impl Route {
     }
 }
 
-fn takes_idempotency_key(method: &str) -> bool {
+/// Whether a key means anything on this method.
+pub(crate) fn takes_idempotency_key(method: &str) -> bool {
     matches!(method, "POST" | "PATCH" | "DELETE")
 }
 

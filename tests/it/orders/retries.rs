@@ -27,9 +27,8 @@ on_each_backend!(
 /// Longer than what a request leaves open is left alone.
 const A_WHILE: Duration = Duration::from_secs(61);
 
-/// Open payments are left to the repeats: asked about first, one that was never sent would end its order.
 fn shop() -> TestHostBuilder {
-    TestHostBuilder::shop().patient().grants("[plugins.orders.config]\noutcomeSeconds = 86400\n")
+    TestHostBuilder::shop().patient()
 }
 
 /// What a repeat must repeat.

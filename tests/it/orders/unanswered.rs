@@ -9,8 +9,9 @@ use futures_util::join;
 use hyper::Method;
 use platform_tests::{
     checkout::{Shopper, items_order, key, post_with_key, sell},
+    client::Answer,
     conservation,
-    host::TestHost,
+    host::{TestHost, TestHostBuilder},
     shop::{documents, id, writes_nothing},
     wait::{eventually, found_within},
 };
@@ -21,6 +22,7 @@ use super::retries::{is_replayed, told};
 on_each_backend!(
     TestHost::shop(), TestHost::shop_on_mongodb();
     a_key_belongs_to_one_request_of_one_caller,
+    what_is_asked_with_a_key_is_finished_for_whoever_hangs_up,
     a_charge_without_an_answer_is_found_and_not_made_again,
     a_capture_without_an_answer_is_settled_once,
     a_refund_without_an_answer_is_settled_once,
@@ -89,6 +91,76 @@ async fn a_key_belongs_to_one_request_of_one_caller(mut host: TestHost) {
     post_with_key(&colleague, &capture, "k1", &json!({})).await.expect(200);
     assert_eq!(documents(&host, "orders").await.len(), 2);
     conservation::check(&host).await;
+}
+
+async fn what_is_asked_with_a_key_is_finished_for_whoever_hangs_up(mut host: TestHost) {
+    let admin = host.admin().await;
+    sell(&admin, "CUP", 1).await;
+    let guest = Shopper::with(host.anonymous(), &[("CUP", 1)]).await;
+    let body = guest.order("tok_timeout");
+    // With a connection of its own, which goes with it.
+    let mut leaving = guest.clone();
+    leaving.client = host.anonymous();
+    let asking = tokio::spawn({
+        let body = body.clone();
+        async move { leaving.checkout(&key("leaving"), &body).await }
+    });
+    eventually("the provider is asked", async || !documents(&host, "sandbox_charges").await.is_empty()).await;
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    // Nothing but the request itself would go on with the order: the time in which it may stands still.
+    let again = found_within(Duration::from_secs(60), "the order is made", async || {
+        let again = guest.checkout(&key("leaving"), &body).await;
+        if again.status == 202 {
+            return Some(again);
+        }
+        again.expect_problem(409, "idempotency_in_progress");
+        None
+    })
+    .await;
+    assert!(is_replayed(&again));
+    assert_eq!(charges(&host, id(&again.expect(202))).await.len(), 1);
+    conservation::check(&host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_stops_answers_who_waits() {
+    let answered = asked_of_a_host_that_stops(false).await;
+    answered.unwrap().expect(202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_stops_finishes_what_is_asked_with_a_key() {
+    assert!(asked_of_a_host_that_stops(true).await.is_none());
+}
+
+/// Stops a host while it asks the provider, and asks the next one again. Answers what the first one answered.
+async fn asked_of_a_host_that_stops(hangs_up: bool) -> Option<Answer> {
+    let mut first = TestHost::shop().await;
+    let admin = first.admin().await;
+    sell(&admin, "CUP", 1).await;
+    let mut guest = Shopper::with(first.anonymous(), &[("CUP", 1)]).await;
+    let body = guest.order("tok_timeout");
+    let asking = tokio::spawn({
+        let (guest, body) = (guest.clone(), body.clone());
+        async move { guest.checkout(&key("asking"), &body).await }
+    });
+    eventually("the provider is asked", async || !documents(&first, "sandbox_charges").await.is_empty())
+        .await;
+    if hangs_up {
+        asking.abort();
+    }
+    let time = first.app.store().clock().now_ms();
+    let data = first.stop().await;
+    let answered = asking.await.ok();
+
+    let second = TestHostBuilder::shop().with_data(data).at_ms(time).start().await;
+    guest.client = second.anonymous();
+    let again = guest.checkout(&key("asking"), &body).await;
+    assert!(is_replayed(&again));
+    again.expect(202);
+    conservation::check(&second).await;
+    answered
 }
 
 async fn a_charge_without_an_answer_is_found_and_not_made_again(mut host: TestHost) {
