@@ -136,7 +136,7 @@ fn connect(file: &Path, config: &EmbeddedConfig) -> Result<Connection, Fault> {
 }
 
 /// Keeps a statement's plan whatever values are bound to it. Otherwise SQLite plans again for each of them, to look at
-/// statistics that nobody gathers.
+/// statistics that nobody gathers and at the limit, which changes no plan here.
 pub(super) fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
