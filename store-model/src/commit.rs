@@ -18,7 +18,9 @@ use crate::{
 };
 
 /// Most writes of one commit. A longer one would hold up every other writer.
-pub const COMMIT_WRITES: usize = 1000;
+///
+/// Enough for a parcel of 500 SKUs: each has its level, a movement and an event.
+pub const COMMIT_WRITES: usize = 2000;
 
 /// What a commit needs of the place it runs in. Reads see the commit's own writes.
 pub trait Transaction {
