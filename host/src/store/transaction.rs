@@ -231,8 +231,13 @@ impl Transaction {
     /// # Errors
     /// Those of [`Store::commit`].
     pub async fn record_answer(&self, store: &Store, answer: &Answer) -> Result<(), CommitError> {
-        let (Some(key), Some(version)) = (&self.about.idempotency, self.state().record_version) else {
-            return Ok(());
+        let (key, version) = {
+            let state = self.state();
+            match (&self.about.idempotency, state.record_version) {
+                // Otherwise the answer went with the last commit.
+                (Some(key), Some(version)) if state.answered.is_none() => (key, version),
+                _ => return Ok(()),
+            }
         };
         let body =
             answer.body.as_deref().and_then(|body| serde_json::from_str(body).ok()).unwrap_or(Value::Null);

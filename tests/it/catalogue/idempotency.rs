@@ -33,6 +33,7 @@ fn told(answer: &Answer) -> (u16, String, Vec<Option<String>>) {
 on_each_backend!(
     TestHost::shop(), TestHost::shop_on_mongodb();
     a_repeat_gets_the_first_answer,
+    an_answer_that_goes_with_the_work_is_stored_once,
     a_key_belongs_to_its_caller_and_lasts_a_day,
     a_refused_request_leaves_its_key_free,
     keys_have_rules,
@@ -286,4 +287,12 @@ async fn a_deletion_of_several_commits_is_repeated_as_one(mut host: TestHost) {
     })
     .await;
     assert_eq!(admin.get(&format!("/products/{}", id(&cup))).await.expect(200)["categoryIds"], json!([]));
+}
+
+async fn an_answer_that_goes_with_the_work_is_stored_once(mut host: TestHost) {
+    let admin = host.admin().await;
+    create(&admin, "once", &product("Cup", "CUP")).await.expect(201);
+    let records = documents(&host, "_idempotency").await;
+    let versions: Vec<&serde_json::Value> = records.values().map(|record| &record["version"]).collect();
+    assert_eq!(versions, [&json!(1)], "{records:?}");
 }
