@@ -100,8 +100,13 @@ pub(crate) fn act_on_intent(
     verb: &str,
     form: Form,
 ) -> Result<Intent, Failure> {
-    let path = format!("{}/{}/{verb}", Intent::PATH, intent_id(operation)?);
+    let path = intent_path(operation, verb)?;
     read(&post(ctx, operation, &path, form.finish())?)
+}
+
+/// Where something is done to the payment that an operation refers to.
+pub(crate) fn intent_path(operation: &Operation, verb: &str) -> Result<String, Failure> {
+    Ok(format!("{}/{}/{verb}", Intent::PATH, intent_id(operation)?))
 }
 
 /// The id in an operation's reference, which goes into a path.

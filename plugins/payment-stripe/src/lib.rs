@@ -6,9 +6,10 @@
 //!
 //! What was sent and not answered is unknown, and is never tried again blindly. Every `POST` has the operation's
 //! idempotency key, under which Stripe does a thing once and gives the same answer to every repeat, for a day at least.
-//! So before an authorization or a refund is sent, it is written down with its time in `stripe_attempts`. Whoever asks
-//! what became of it gets it repeated to the letter while the key is good, learns that it never happened when nothing
-//! is written down, and that nobody knows when it is older.
+//! So before an authorization, a capture or a refund is sent, it is written down with its time in `stripe_attempts`.
+//! Whoever asks what became of it gets it repeated to the letter while the key is good, learns that it never happened
+//! when nothing is written down, and that nobody knows when it is older. How the payment stands would not do for captures:
+//! another one may have come to the same amount.
 
 pub mod amount;
 mod api;
@@ -85,22 +86,21 @@ impl PaymentProvider for PaymentStripe {
 
     fn authorize(ctx: &Context<'_>, operation: &Operation) -> Result<Outcome, PaymentError> {
         let attempt = authorization(&ctx.config(), operation)?;
-        attempts::begin(ctx, operation, &attempt)?;
-        let (intent, _) = api::repeat::<Intent>(ctx, operation, &attempt)?;
+        let intent = sent::<Intent>(ctx, operation, &attempt)?;
         Ok(rules::authorized(&intent, operation)?)
     }
 
     fn capture(ctx: &Context<'_>, operation: &Operation) -> Result<Outcome, PaymentError> {
         let mut form = Form::default();
         form.add("amount_to_capture", &amount::to_stripe(&operation.amount)?.to_string());
-        let intent = api::act_on_intent(ctx, operation, "capture", form)?;
+        let path = api::intent_path(operation, "capture")?;
+        let intent = sent::<Intent>(ctx, operation, &Attempt { path, form: form.finish() })?;
         Ok(rules::captured(&intent, operation)?)
     }
 
     fn refund(ctx: &Context<'_>, operation: &Operation) -> Result<Outcome, PaymentError> {
         let attempt = repayment(operation)?;
-        attempts::begin(ctx, operation, &attempt)?;
-        let (refund, _) = api::repeat::<Refund>(ctx, operation, &attempt)?;
+        let refund = sent::<Refund>(ctx, operation, &attempt)?;
         Ok(rules::refunded(&refund, operation)?)
     }
 
@@ -126,7 +126,10 @@ impl PaymentProvider for PaymentStripe {
             (Kind::Refund, _) => {
                 attempted(ctx, operation, |refund: &Refund| rules::refunded(refund, operation))
             }
-            (Kind::Authorization | Kind::Capture | Kind::Void, _) => {
+            (Kind::Capture, _) => {
+                attempted(ctx, operation, |intent: &Intent| rules::captured(intent, operation))
+            }
+            (Kind::Authorization | Kind::Void, _) => {
                 api::intent(ctx, operation).and_then(|intent| rules::status(kind, &intent, operation))
             }
         };
@@ -186,6 +189,20 @@ fn repayment(operation: &Operation) -> Result<Attempt, PaymentError> {
     Ok(Attempt { path: "/v1/refunds".to_owned(), form: form.finish() })
 }
 
+/// Writes down what is going to be sent, and sends it.
+fn sent<T: api::Object>(ctx: &Context<'_>, operation: &Operation, attempt: &Attempt) -> Result<T, Failure> {
+    let is_first = attempts::begin(ctx, operation, attempt)?;
+    match api::repeat::<T>(ctx, operation, attempt) {
+        Ok((object, _)) => Ok(object),
+        Err(failure) => {
+            if is_first && matches!(failure, Failure::NotDone(_)) {
+                attempts::forget(ctx, operation);
+            }
+            Err(failure)
+        }
+    }
+}
+
 /// What became of something that is written down before it is sent.
 fn attempted<T: api::Object>(
     ctx: &Context<'_>,
@@ -195,6 +212,7 @@ fn attempted<T: api::Object>(
     let Some(attempt) = attempts::find(ctx, operation)? else {
         return Err(Failure::declined("It was never sent.", "never_sent"));
     };
+    attempts::repeat(ctx, operation)?;
     let (mut object, is_old) = api::repeat::<T>(ctx, operation, &attempt)?;
     if is_old {
         // The answer of that time, and not how it is.

@@ -455,10 +455,6 @@ fn the_status_of_a_payment_that_is_known_is_read() {
         (Kind::Authorization, "processing", Some(State::Pending)),
         (Kind::Authorization, "requires_payment_method", None),
         (Kind::Authorization, "canceled", None),
-        (Kind::Capture, "succeeded", Some(State::Succeeded)),
-        (Kind::Capture, "processing", Some(State::Pending)),
-        (Kind::Capture, "requires_capture", None),
-        (Kind::Capture, "canceled", None),
         (Kind::Void, "canceled", Some(State::Succeeded)),
         (Kind::Void, "requires_capture", None),
         (Kind::Void, "succeeded", None),
@@ -470,9 +466,46 @@ fn the_status_of_a_payment_that_is_known_is_read() {
         let request = host.requests().remove(0);
         assert_eq!((request.method.as_str(), request.idempotency_key), ("GET", None));
     }
-    // Somebody captured something else.
-    let host = answering(response(200, &intent("succeeded", 6)));
-    failed(status(&host, Kind::Capture, &on_intent(5)), "not_done");
+}
+
+#[test]
+fn the_status_of_a_capture_is_that_of_its_repeat() {
+    // However the payment stands: another capture may have come to the same amount.
+    let host = answering(response(200, &intent("succeeded", 5)));
+    failed(status(&host, Kind::Capture, &on_intent(5)), "never_sent");
+    assert_eq!(host.requests(), []);
+
+    let host = answering(Err(SendError::Timeout));
+    unknown(act(&host, Kind::Capture, &on_intent(5)));
+    host.serve(|request| match request.method.as_str() {
+        "POST" => replayed(200, &intent("processing", 5)),
+        _ => response(200, &intent("succeeded", 5)),
+    });
+    assert_eq!(status(&host, Kind::Capture, &on_intent(5)), Ok(Outcome::new(State::Succeeded, "pi_1")));
+    assert_eq!(host.requests()[1], host.requests()[0]);
+    let refused = error("invalid_request_error", "payment_intent_unexpected_state");
+    host.serve(move |_| replayed(400, &refused));
+    failed(status(&host, Kind::Capture, &on_intent(5)), "conflict");
+}
+
+#[test]
+fn what_was_not_sent_is_sent_another_day() {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    for kind in [Kind::Authorization, Kind::Capture, Kind::Refund] {
+        let host = answering(response(401, &Value::Null));
+        let wanted = if kind == Kind::Authorization { operation(5, "USD") } else { on_intent(5) };
+        act(&host, kind, &wanted).unwrap_err();
+        host.set_now_ms(Context::new(&host, b"").now_ms() + 2 * DAY_MS);
+        failed(status(&host, kind, &wanted), "never_sent");
+        // It was repeated by somebody who does not know what came of it.
+        host.serve(|_| Err(SendError::Timeout));
+        unknown(act(&host, kind, &wanted));
+        unknown(status(&host, kind, &wanted));
+        host.serve(|_| response(401, &Value::Null));
+        unknown(status(&host, kind, &wanted));
+        host.set_now_ms(Context::new(&host, b"").now_ms() + 2 * DAY_MS);
+        unknown(status(&host, kind, &wanted));
+    }
 }
 
 #[test]
@@ -499,7 +532,7 @@ fn a_question_that_is_not_answered_leaves_it_unknown() {
         response(409, &error("idempotency_error", "idempotency_key_in_use")),
         response(400, &error("idempotency_error", "")),
     ] {
-        for kind in [Kind::Authorization, Kind::Capture, Kind::Void] {
+        for kind in [Kind::Authorization, Kind::Void] {
             unknown(status(&answering(answer.clone()), kind, &on_intent(5)));
         }
         let host = answering(Err(SendError::Timeout));
@@ -513,7 +546,7 @@ fn a_question_that_is_not_answered_leaves_it_unknown() {
     host.serve(|_| replayed(402, &error("card_error", "expired_card")));
     failed(status(&host, Kind::Authorization, &operation(5, "USD")), "expired_card");
     let host = answering(response(404, &error("invalid_request_error", "resource_missing")));
-    failed(status(&host, Kind::Capture, &on_intent(5)), "not_found");
+    failed(status(&host, Kind::Void, &on_intent(5)), "not_found");
 }
 
 #[test]
