@@ -181,6 +181,9 @@ impl Egress {
     }
 }
 
+/// A longer wait that is asked for is as long as this one: no call has so much time.
+const WAIT_MAX_SECONDS: u64 = 86_400;
+
 /// How long to wait before the next attempt; nothing where another would not help.
 fn wait_before_next(attempt: u32, outcome: &Outcome) -> Option<Duration> {
     let asked = match outcome {
@@ -188,7 +191,9 @@ fn wait_before_next(attempt: u32, outcome: &Outcome) -> Option<Duration> {
         // A date is not read: whoever gives one does not mean the next seconds.
         Ok(answer) => match (answer.status, answer.header("retry-after")) {
             (502..=504, None) => Duration::ZERO,
-            (429 | 502..=504, Some(after)) => Duration::from_secs(after.parse().ok()?),
+            (429 | 502..=504, Some(after)) => {
+                Duration::from_secs(after.parse::<u64>().ok()?.min(WAIT_MAX_SECONDS))
+            }
             _ => return None,
         },
         Err(SendError::Denied(_) | SendError::Invalid(_) | SendError::TooLarge(_)) => return None,

@@ -325,6 +325,12 @@ fn what_may_be_done_stays_unknown_until_an_answer_decides() {
 }
 
 #[test]
+fn an_absurd_wait_can_be_added_to_any_time() {
+    let wait = wait_before_next(1, &told_to_wait(503, &u64::MAX.to_string())).unwrap();
+    assert!(wait >= Duration::from_secs(86_400) && std::time::Instant::now().checked_add(wait).is_some());
+}
+
+#[test]
 fn only_what_helps_is_tried_again_and_not_before_the_other_side_wants() {
     for outcome in [unreachable(), Err(SendError::Timeout), answer(502), answer(503), answer(504)] {
         for (attempt, most) in [(1, 250), (2, 500)] {
