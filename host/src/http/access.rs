@@ -129,7 +129,7 @@ pub(super) fn new_guest(route: &Route, caller: &Caller) -> Result<Option<String>
 }
 
 /// The token of a guest's cart.
-const CART_TOKEN: &str = "x-cart-token";
+pub(super) const CART_TOKEN: &str = "x-cart-token";
 const CART_TOKEN_CHARS: usize = 32;
 
 pub(super) fn check_access(rule: &AccessRule, caller: &Caller) -> Result<(), ApiError> {

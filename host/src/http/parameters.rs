@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use percent_encoding::percent_decode_str;
 
-use super::{error::ApiError, list_query, shape};
+use super::{access, error::ApiError, list_query, shape};
 use crate::plugin::{ListRequest, RouteEntry};
 
 pub(super) fn path(params: Vec<(String, String)>) -> Result<Vec<(String, String)>, ApiError> {
@@ -22,10 +22,15 @@ pub(super) fn path(params: Vec<(String, String)>) -> Result<Vec<(String, String)
         .collect()
 }
 
-/// All headers that are text, names in lower case.
+/// Headers by which somebody shows who they are. The host reads them, and no guest gets one, also where its route
+/// declares it for the document: what can be kept can be used again by somebody else.
+const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", access::CART_TOKEN];
+
+/// All headers that are text but credentials, names in lower case.
 pub(super) fn all_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &axum::http::HeaderValue| value.to_str().ok().map(str::to_owned);
-    headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
+    let given = headers.iter().filter(|(name, _)| !CREDENTIALS.contains(&name.as_str()));
+    given.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
 }
 
 /// A query string, taken apart.
@@ -122,7 +127,9 @@ pub(super) fn headers(entry: &RouteEntry, headers: &HeaderMap) -> Result<Vec<(St
         if let Some(message) = check.violation(value) {
             return Err(invalid(message));
         }
-        declared.push((name, value.to_owned()));
+        if !CREDENTIALS.contains(&name.as_str()) {
+            declared.push((name, value.to_owned()));
+        }
     }
     Ok(declared)
 }

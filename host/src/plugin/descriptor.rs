@@ -481,6 +481,9 @@ fn check_path(operation: &str, path: &str) -> Checked<Vec<String>> {
     Ok(names)
 }
 
+/// Headers that say who somebody is.
+const HOSTS_HEADERS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
 fn param(operation: &str, guest: guest::Param) -> Checked<Param> {
     let location = match guest.location.as_str() {
         "path" => Location::Path,
@@ -490,6 +493,12 @@ fn param(operation: &str, guest: guest::Param) -> Checked<Param> {
     };
     if guest.name.is_empty() || guest.name.len() > 60 {
         refuse!("operation `{operation}` has a parameter without a name of at most 60 characters");
+    }
+    if location == Location::Header && HOSTS_HEADERS.contains(&guest.name.to_ascii_lowercase().as_str()) {
+        refuse!(
+            "operation `{operation}` has the header `{}` as a parameter, which only the host reads",
+            guest.name
+        );
     }
     let schema = json(&format!("parameter `{}` of `{operation}`", guest.name), &guest.schema)?;
     Ok(Param { name: guest.name, location, required: guest.required, schema, description: guest.description })

@@ -38,6 +38,7 @@ async fn a_descriptor_that_breaks_a_rule_is_refused_and_the_running_version_stay
         ("status", ["`extra`", "2xx", ""]),
         ("attr", ["`extra`", "`serialized-by`", "does not know"]),
         ("key-on-get", ["`extra`", "`idempotency-key`", "does not know"]),
+        ("credential", ["`extra`", "`Authorization`", "only the host reads"]),
         ("many-routes", ["at most 200 routes", "", ""]),
         ("host-collection", ["`_audit`", "reserved", ""]),
         ("config-schema", ["schema", "does not compile", ""]),
