@@ -14,6 +14,8 @@ pub const AMOUNT_MAX: i64 = (1 << 53) - 1;
 
 /// Parts of a whole in a rate.
 const WHOLE: i128 = 1_000_000;
+/// Most parts of adjustments of a priced cart: one that is for every line has as many as there are lines.
+const APPLIED_MAX: usize = 20_000;
 /// No honest rate is above a thousandfold.
 const RATE_MAX: i64 = 1_000_000_000;
 
@@ -55,8 +57,12 @@ pub enum OutputError {
     TooLarge,
     #[error("a rate of {0} millionths makes no sense")]
     Rate(i64),
-    #[error("an adjustment's code has 1 to 100 characters and its reason at most 300")]
+    #[error(
+        "an adjustment's code has 1 to 100 characters, its reason at most 300 and its coupon at most 100"
+    )]
     Text,
+    #[error("its adjustments have more than {APPLIED_MAX} parts")]
+    TooMany,
 }
 
 /// A cart that is being priced.
@@ -71,6 +77,8 @@ pub struct Sums {
     given: Vec<String>,
     shipping: i64,
     adjustments: Vec<Applied>,
+    /// How many parts adjustments have, of all rules.
+    applied: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -126,6 +134,7 @@ impl Sums {
             given: cart.lines.iter().map(|line| line.id.clone()).collect(),
             shipping: 0,
             adjustments: Vec::new(),
+            applied: 0,
         };
         if let Some(chosen) = &cart.shipping {
             if !(0..=AMOUNT_MAX).contains(&chosen.amount) {
@@ -208,8 +217,10 @@ impl Sums {
         bases: &[i64],
         shipping: i64,
     ) -> Result<(), OutputError> {
-        let text =
-            (1..=100).contains(&adjustment.code.chars().count()) && adjustment.reason.chars().count() <= 300;
+        let chars = |text: &str| text.chars().count();
+        let text = (1..=100).contains(&chars(&adjustment.code))
+            && chars(&adjustment.reason) <= 300
+            && adjustment.coupon.as_deref().is_none_or(|coupon| chars(coupon) <= 100);
         if !text {
             return Err(OutputError::Text);
         }
@@ -355,7 +366,7 @@ impl Sums {
             line.total = total.ok_or(OutputError::TooLarge)?;
         }
         line.adjustments.push(applied(adjustment, amount, source));
-        Ok(())
+        self.count_one()
     }
 
     fn apply_to_cart(
@@ -370,10 +381,17 @@ impl Sums {
             let shipping = self.shipping.checked_add(amount).filter(|&sum| sum <= AMOUNT_MAX);
             self.shipping = shipping.ok_or(OutputError::TooLarge)?;
         }
-        if amount != 0 {
-            self.adjustments.push(applied(adjustment, amount, source));
+        if amount == 0 {
+            return Ok(());
         }
-        Ok(())
+        self.adjustments.push(applied(adjustment, amount, source));
+        self.count_one()
+    }
+
+    /// A short answer of a rule must not become something that fills the memory.
+    fn count_one(&mut self) -> Result<(), OutputError> {
+        self.applied += 1;
+        if self.applied > APPLIED_MAX { Err(OutputError::TooMany) } else { Ok(()) }
     }
 
     /// `None` when a sum is too large.

@@ -12,17 +12,21 @@ use std::time::Duration;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     WasmBacktraceDetails,
-    component::{HasSelf, Linker},
+    component::{HasData, HasSelf, Linker, Resource},
 };
 use wasmtime_wasi::{
     cli::{WasiCli, WasiCliView},
     clocks::{WasiClocks, WasiClocksView},
     filesystem::{WasiFilesystem, WasiFilesystemView},
-    p2::bindings as wasi,
+    p2::{DynPollable, bindings as wasi},
     random::WasiRandom,
 };
 
-use super::{bindings::wares, instance::CallState};
+use super::{
+    bindings::wares,
+    instance::CallState,
+    outcome::{Failure, Stop},
+};
 use crate::config::{LimitsConfig, PluginsConfig};
 
 /// How often running guests are interrupted to see whether their budget is spent.
@@ -77,6 +81,7 @@ impl PluginEngine {
         let engine = Engine::new(&settings)?;
         let mut linker = Linker::new(&engine);
         add_baseline(&mut linker)?;
+        wasi::clocks::monotonic_clock::add_to_linker::<CallState, StoppedTime>(&mut linker, |_| StoppedTime)?;
         Ok(Self { engine, linker })
     }
 
@@ -144,6 +149,7 @@ fn swaps() -> bool {
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     add_baseline(&mut linker)?;
+    wasi::clocks::monotonic_clock::add_to_linker::<CallState, WasiClocks>(&mut linker, CallState::clocks)?;
     wares::log::log::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     wares::store::store::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     wares::identity::identity::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
@@ -153,11 +159,37 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     Ok(linker)
 }
 
-/// What a plain Rust std guest imports. Sockets are absent on purpose: a component that imports them is refused.
+/// The monotonic clock of pricing rules. It stands still, and nothing is made that becomes ready with time: how often a
+/// rule asks for that would tell it what the machine does, and a rule that waits burns no fuel.
+struct StoppedTime;
+
+impl HasData for StoppedTime {
+    type Data<'a> = Self;
+}
+
+impl wasi::clocks::monotonic_clock::Host for StoppedTime {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(0)
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(1_000_000)
+    }
+
+    fn subscribe_instant(&mut self, _when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        Err(Stop::new(Failure::Denied, "a pricing rule cannot wait").into())
+    }
+
+    fn subscribe_duration(&mut self, _nanoseconds: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.subscribe_instant(0)
+    }
+}
+
+/// What a plain Rust std guest imports, but for the monotonic clock. Sockets are absent on purpose: a component that
+/// imports them is refused.
 fn add_baseline(l: &mut Linker<CallState>) -> wasmtime::Result<()> {
     wasmtime_wasi_io::add_to_linker_async(l)?;
     wasi::clocks::wall_clock::add_to_linker::<CallState, WasiClocks>(l, CallState::clocks)?;
-    wasi::clocks::monotonic_clock::add_to_linker::<CallState, WasiClocks>(l, CallState::clocks)?;
     wasi::random::random::add_to_linker::<CallState, WasiRandom>(l, |state| state.wasi.random())?;
     wasi::random::insecure::add_to_linker::<CallState, WasiRandom>(l, |state| state.wasi.random())?;
     wasi::random::insecure_seed::add_to_linker::<CallState, WasiRandom>(l, |state| state.wasi.random())?;

@@ -65,6 +65,7 @@ async fn a_rule_that_misbehaves_blocks_is_skipped_or_replaced_as_the_operator_sa
         ("overflow", "plugin_output_invalid", "output"),
         ("gift", "plugin_output_invalid", "output"),
         ("many", "plugin_output_invalid", "output"),
+        ("sleep", "plugin_failed", "denied"),
     ];
     let body = cart(&[("a", 1, 1_000)]);
     for (number, (bad, code, outcome)) in bad.into_iter().enumerate() {
@@ -86,6 +87,16 @@ async fn a_rule_that_misbehaves_blocks_is_skipped_or_replaced_as_the_operator_sa
         assert_eq!(former["plugins"][0]["outcome"], "last_good", "{bad}: {former}");
         assert_eq!(former["priced"]["totals"]["discount"], -(number as i64 + 1), "{bad}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_answer_that_is_for_every_line_is_bounded_as_well() {
+    let host = asker().grants("[plugins.rule.config]\nmode = \"swarm\"\n").start().await;
+    let ids: Vec<String> = (0..500).map(|number| format!("l{number}")).collect();
+    let lines: Vec<(&str, u32, i64)> = ids.iter().map(|id| (id.as_str(), 1, 1_000)).collect();
+    let refused = host.anonymous().post("/asker/price", &cart(&lines)).await;
+    refused.expect_problem(502, "plugin_output_invalid");
+    host.anonymous().post("/asker/price", &cart(&lines[..4])).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,14 +213,19 @@ async fn a_slow_provider_keeps_nobody_else_from_being_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn raw_bodies_arrive_as_they_came_with_all_headers() {
-    let host = asker().start().await;
-    let answer = {
-        let client = host.anonymous();
-        let draft = client.request(Method::POST, "/asker/raw").text(b"\x00{not json".to_vec());
-        client.send(draft.header("x-signature", "abc")).await.expect(200)
-    };
-    assert_eq!(answer, json!({"bytes": b"\x00{not json", "signature": "abc"}));
+async fn raw_bodies_arrive_as_they_came_with_all_headers_but_credentials() {
+    let mut host = asker().start().await;
+    let client = host.admin().await;
+    let mut draft = client.request(Method::POST, "/asker/raw").text(b"\x00{not json".to_vec());
+    for (name, value) in [("x-signature", "abc"), ("cookie", "a=b"), ("x-cart-token", "a-guest")] {
+        draft = draft.header(name, value);
+    }
+    let answer = client.send(draft).await.expect(200);
+    assert_eq!((&answer["bytes"], &answer["signature"]), (&json!(b"\x00{not json"), &json!("abc")));
+    let names = answer["names"].as_array().unwrap();
+    for credential in ["authorization", "cookie", "x-cart-token"] {
+        assert!(!names.contains(&json!(credential)), "{names:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
