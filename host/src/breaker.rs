@@ -1,7 +1,7 @@
-//! When somebody who keeps failing is left alone for a while: a plugin, or an origin outside.
+//! When somebody who keeps failing is left alone for a while: an operation of a plugin, or an origin outside.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,6 +21,39 @@ struct State {
     /// When the breaker opened, on the host's clock in milliseconds.
     opened_ms: Option<i64>,
     probing: bool,
+}
+
+/// The breakers of a plugin, one for each operation: who makes one fail on purpose, with what it cannot bear, keeps
+/// nobody from the others.
+#[derive(Debug)]
+pub(crate) struct Breakers {
+    config: BreakerConfig,
+    by_operation: Mutex<HashMap<String, Arc<Breaker>>>,
+}
+
+impl Breakers {
+    pub(crate) fn new(config: BreakerConfig) -> Self {
+        Self { config, by_operation: Mutex::default() }
+    }
+
+    /// That of an operation. There are as many as a plugin has routes and hooks.
+    pub(crate) fn of(&self, operation: &str) -> Arc<Breaker> {
+        let mut breakers = self.lock();
+        if let Some(known) = breakers.get(operation) {
+            return known.clone();
+        }
+        let breaker = Arc::new(Breaker::new(self.config.clone()));
+        breakers.insert(operation.to_owned(), breaker.clone());
+        breaker
+    }
+
+    pub(crate) fn is_any_open(&self) -> bool {
+        self.lock().values().any(|breaker| breaker.is_open())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Breaker>>> {
+        self.by_operation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the end of a call made of the breaker.

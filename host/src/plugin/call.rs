@@ -26,7 +26,7 @@ use super::{
     outcome::{CallError, Failure},
 };
 use crate::{
-    breaker::{Breaker, Change, Open},
+    breaker::{Breakers, Change, Open},
     clock::Clock,
     config::{LimitsConfig, PluginsConfig},
     identity::Identity,
@@ -99,6 +99,8 @@ pub struct LoadedPlugin {
     /// The configuration, a JSON object.
     pub config: Vec<u8>,
     pub config_digest: String,
+    /// Of the setting that it is, which was made while the host ran; 0 while the plugins file counts.
+    pub config_version: u64,
     /// What became of its calls.
     pub counters: Arc<Counters>,
     /// How it answers hooks.
@@ -109,7 +111,7 @@ pub struct LoadedPlugin {
     pub(super) gate: Gate,
     /// For requests that call payment providers.
     pub(super) provider_gate: Gate,
-    pub(super) breaker: Arc<Breaker>,
+    pub(super) breakers: Arc<Breakers>,
 }
 
 impl LoadedPlugin {
@@ -129,13 +131,14 @@ impl LoadedPlugin {
             limits: self.limits.clone(),
             config: self.config.clone(),
             config_digest: self.config_digest.clone(),
+            config_version: self.config_version,
             counters: self.counters.clone(),
             hooks: self.hooks.clone(),
             last_good: None,
             name: self.name.clone(),
             gate: self.gate.clone(),
             provider_gate: self.provider_gate.clone(),
-            breaker: self.breaker.clone(),
+            breakers: self.breakers.clone(),
         }
     }
 
@@ -154,9 +157,9 @@ impl LoadedPlugin {
         }
     }
 
-    /// Whether the breaker is open.
+    /// Whether one of its operations keeps failing and is not called.
     pub fn is_failing(&self) -> bool {
-        self.breaker.is_open()
+        self.breakers.is_any_open()
     }
 }
 
@@ -260,6 +263,7 @@ impl PluginRuntime {
             reach,
             bound: Bound::Time,
             deadline,
+            lent: false,
         };
         let call = async |store: &mut wasmtime::Store<CallState>,
                           instance: &wasmtime::component::Instance| {
@@ -296,10 +300,10 @@ impl PluginRuntime {
         check: impl AsyncFnOnce(R, &CallEnd) -> Result<T, CallError>,
         word: impl FnOnce(&T) -> &'static str,
     ) -> Result<T, CallError> {
-        let Invocation { engine, plugin, operation, request_id, reach, bound, deadline } = invocation;
+        let Invocation { engine, plugin, operation, request_id, reach, bound, deadline, lent } = invocation;
         let started = Instant::now();
-        let pass = plugin.breaker.admit(self.clock.now_ms()).map_err(|Open { left_ms }| {
-            let cause = "the plugin keeps failing and is not called for a while";
+        let pass = plugin.breakers.of(operation).admit(self.clock.now_ms()).map_err(|Open { left_ms }| {
+            let cause = "the operation keeps failing and is not called for a while";
             let error = CallError::new(Failure::BreakerOpen, cause).retry_after(left_ms);
             count(plugin, operation, &error);
             error
@@ -328,9 +332,16 @@ impl PluginRuntime {
             Ok(checked) => word(checked),
             Err(error) => error.failure.as_str(),
         };
-        let failed = result.as_ref().err().is_some_and(|error| error.failure.blames_plugin());
+        let is_to_blame =
+            |error: &CallError| error.failure.blames_plugin() && !(lent && error.failure == Failure::Timeout);
+        let failed = result.as_ref().err().is_some_and(is_to_blame);
         if let Change::Opened | Change::Reopened = pass.give_back(failed, self.clock.now_ms()) {
-            tracing::error!(plugin.id = %plugin.id(), "Plugin `{}` keeps failing and is not called for a while", plugin.id());
+            tracing::error!(
+                plugin.id = %plugin.id(),
+                operation,
+                "`{operation}` of plugin `{}` keeps failing and is not called for a while",
+                plugin.id()
+            );
         }
         if let Err(error) = &result {
             tracing::warn!(
@@ -404,6 +415,8 @@ pub(super) struct Invocation<'i> {
     pub(super) reach: Reach,
     pub(super) bound: Bound,
     pub(super) deadline: Instant,
+    /// Whether the deadline is that of who asks: the plugin is not to blame for running into it.
+    pub(super) lent: bool,
 }
 
 fn count(plugin: &LoadedPlugin, operation: &str, error: &CallError) {

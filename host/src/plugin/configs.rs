@@ -22,11 +22,12 @@ pub struct SetConfig {
     pub version: u64,
 }
 
-impl SetConfig {
-    /// Whether it is the one with this digest: that of a loaded plugin, if it is in force.
-    pub fn is(&self, digest: &str) -> bool {
-        encoded(&self.config).1 == digest
-    }
+/// The configuration that counts for a plugin.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counting {
+    pub(super) config: Map<String, Value>,
+    /// That of the setting, and 0 for the plugins file's.
+    pub(super) version: u64,
 }
 
 /// The host's collections for configurations.
@@ -39,6 +40,11 @@ pub(super) fn encoded(config: &Map<String, Value>) -> (Vec<u8>, String) {
     let bytes = serde_json::to_vec(config).unwrap_or_default();
     let digest = blake3::hash(&bytes).to_hex().to_string();
     (bytes, digest)
+}
+
+/// The digest by which a configuration is known.
+pub fn digest(config: &Map<String, Value>) -> String {
+    encoded(config).1
 }
 
 /// Keeps a configuration for as long as a price may be looked at again.
@@ -68,11 +74,12 @@ pub async fn set(store: &Store) -> Result<BTreeMap<String, SetConfig>, ReadError
     let page = store.document_find(SETTINGS, &Query { limit: 1_000, ..Query::default() }).await?;
     let parsed = page.documents.into_iter().filter_map(|document| {
         let body: Value = serde_json::from_str(&document.json).ok()?;
-        let set = SetConfig {
-            config: body["config"].as_object()?.clone(),
-            over: body["over"].as_str()?.to_owned(),
-            version: document.version,
+        // Settings of earlier versions are objects.
+        let config = match &body["config"] {
+            Value::String(text) => serde_json::from_str(text).ok()?,
+            config => config.as_object()?.clone(),
         };
+        let set = SetConfig { config, over: body["over"].as_str()?.to_owned(), version: document.version };
         Some((body["plugin"].as_str()?.to_owned(), set))
     });
     Ok(parsed.collect())
@@ -82,12 +89,19 @@ pub async fn set(store: &Store) -> Result<BTreeMap<String, SetConfig>, ReadError
 pub fn setting(plugin: &str, config: Map<String, Value>, over: &str, before: Option<&SetConfig>) -> Write {
     let body = Map::from_iter([
         ("plugin".to_owned(), json!(plugin)),
-        ("config".to_owned(), Value::Object(config)),
+        // As text: what is a member's name here may be none in a document.
+        ("config".to_owned(), Value::String(Value::Object(config).to_string())),
         ("over".to_owned(), json!(over)),
     ]);
     let operation = if before.is_some() { Operation::Replace(body) } else { Operation::Insert(body) };
     let write = write(SETTINGS, format!("pst_{plugin}"), operation);
     Write { expected_version: before.map(|before| before.version), ..write }
+}
+
+/// The write that makes a setting over which the plugins file was edited count no more, also where the file is edited
+/// back.
+pub(super) fn settled(plugin: &str, set: &SetConfig) -> Write {
+    setting(plugin, set.config.clone(), "", Some(set))
 }
 
 fn kept_id(digest: &str) -> String {

@@ -31,8 +31,12 @@ pub(super) struct HookReach {
 }
 
 /// Whether a failure is the asked plugin's, and not of the time that the asking call has left, or of the load.
-fn is_its_own(error: &CallError) -> bool {
-    !matches!(error.failure, Failure::Timeout | Failure::Overload)
+fn is_its_own(error: &CallError, deadline: Instant) -> bool {
+    match error.failure {
+        Failure::Overload => false,
+        Failure::Timeout => Instant::now() < deadline,
+        _ => true,
+    }
 }
 
 /// What a failure is called where it is told: the log has its cause already.

@@ -245,6 +245,7 @@ impl Reloader {
         let running = self.current.load_full();
         let active = active_set::read(&self.runtime.store).await?;
         let set = configs::set(&self.runtime.store).await.map_err(ActiveSetError::from)?;
+        self.settle(&file, &set).await;
         let mut refused = Vec::new();
         let mut search = Search {
             config: &self.config,
@@ -311,6 +312,19 @@ impl Reloader {
             self.current.load().plugins.values().map(|plugin| plugin.prepared.digest.clone()).collect();
         self.components.retain(&serving, &seen);
         Ok(ReloadReport { generation: self.current.load().id, swapped, refused })
+    }
+
+    /// Ends the settings over which the plugins file was edited. One that cannot be ended now counts for nothing either,
+    /// until the next time.
+    async fn settle(&self, file: &PluginsFile, set: &BTreeMap<String, SetConfig>) {
+        for (id, set) in set {
+            if set.over.is_empty() || set.over == file.entry(id).config_digest() {
+                continue;
+            }
+            if let Err(error) = self.runtime.store.commit(vec![configs::settled(id, set)]).await {
+                tracing::debug!(plugin.id = %id, cause = %chain(&error), "A setting was not ended");
+            }
+        }
     }
 
     /// Refuses a candidate and puts the earlier version of its plugin in its place: the running one, or at start the
@@ -421,10 +435,12 @@ struct Looked<'r> {
 
 impl Looked<'_> {
     /// The configuration that counts: the one that was set, unless the file has been edited since.
-    fn config(&self, id: &str, entry: &PluginEntry) -> Map<String, Value> {
+    fn config(&self, id: &str, entry: &PluginEntry) -> Counting {
         match self.set.get(id) {
-            Some(set) if set.over == entry.config_digest() => set.config.clone(),
-            _ => entry.config_object(),
+            Some(set) if set.over == entry.config_digest() => {
+                Counting { config: set.config.clone(), version: set.version }
+            }
+            _ => Counting { config: entry.config_object(), version: 0 },
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pricing_model::{Applied, Priced, PricedLine, Totals};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,14 +26,17 @@ use super::{
     instance::PluginName,
 };
 use crate::{
-    breaker::Breaker,
-    config::PluginsConfig,
+    breaker::Breakers,
+    config::{LimitsConfig, PluginsConfig},
     store::{ReadError, Store},
 };
 
 const ORDERS: &str = "orders";
 /// A replay is nobody's request; fuel bounds it.
 const TIME: Duration = Duration::from_secs(60);
+/// More than any limit under which the price was made: what is left decides nothing.
+const FUEL: u64 = u64::MAX / 4;
+const BYTES: usize = 256 * 1024 * 1024;
 
 /// An order, priced again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,9 +135,58 @@ pub async fn replay(
         currency: text("currency"),
         charged,
         found,
-        same: priced.record.result == record.result && charged == found,
+        same: priced.record.result == record.result && is_charged(&document, &priced.priced),
         rules: record.rules.into_iter().map(shown).collect(),
     })
+}
+
+/// Whether an order says what this price says, line by line and adjustment by adjustment.
+fn is_charged(order: &Value, priced: &Priced) -> bool {
+    let amount = |money: &Value| money["amount"].as_i64();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let is_adjusted = |told: &Value, applied: &[Applied]| {
+        let told = list(told);
+        let same = |(told, it): (&Value, &Applied)| {
+            let source = &it.source.0;
+            let texts = [
+                ("kind", it.kind.as_str()),
+                ("code", &it.code),
+                ("pluginId", &source.plugin_id),
+                ("pluginVersion", &source.plugin_version),
+                ("digest", &source.digest),
+                ("configDigest", &source.config_digest),
+            ];
+            texts.into_iter().all(|(name, text)| told[name] == text)
+                // Of shipping it is the option's name, which is no rule's.
+                && (it.reason.is_empty() || told["reason"] == it.reason.as_str())
+                && told["couponCode"].as_str() == it.coupon.as_deref()
+                && amount(&told["amount"]) == Some(it.amount)
+        };
+        told.len() == applied.len() && told.iter().zip(applied).all(same)
+    };
+    let lines = list(&order["items"]);
+    let is_line = |(told, line): (&Value, &PricedLine)| {
+        told["id"] == line.id.as_str()
+            && amount(&told["total"]) == Some(line.total)
+            && is_adjusted(&told["adjustments"], &line.adjustments)
+    };
+    let gross = |line: &Value| Some(amount(&line["unitPrice"])?.checked_mul(line["quantity"].as_i64()?)?);
+    let items: Option<i64> = lines.iter().map(gross).sum();
+    let Totals { items: sum, discount, surcharge, shipping, tax, tax_included, grand } = priced.totals;
+    let totals = [
+        ("items", sum),
+        ("discount", discount),
+        ("surcharge", surcharge),
+        ("shipping", shipping),
+        ("tax", tax),
+        ("taxIncluded", tax_included),
+        ("grand", grand),
+    ];
+    lines.len() == priced.lines.len()
+        && lines.iter().zip(&priced.lines).all(is_line)
+        && items == Some(sum)
+        && is_adjusted(&order["adjustments"], &priced.adjustments)
+        && totals.into_iter().all(|(name, sum)| amount(&order["totals"][name]) == Some(sum))
 }
 
 fn shown(rule: RuleUse) -> ReplayedRule {
@@ -197,14 +250,21 @@ async fn configured(
         }),
         prepared,
         grants: Arc::new(Grants::default()),
-        limits: config.limits.clone(),
+        limits: LimitsConfig {
+            fuel: FUEL,
+            memory_bytes: config.most_memory_bytes(),
+            host_call_bytes: BYTES,
+            response_bytes: BYTES,
+            ..config.limits.clone()
+        },
         config: configuration,
         config_digest: source.config_digest.clone(),
+        config_version: 0,
         counters: Arc::default(),
         hooks: BTreeMap::new(),
         last_good: None,
         gate: gate(),
         provider_gate: gate(),
-        breaker: Arc::new(Breaker::new(config.breaker.clone())),
+        breakers: Arc::new(Breakers::new(config.breaker.clone())),
     }))
 }

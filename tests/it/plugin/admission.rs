@@ -63,35 +63,39 @@ async fn a_client_that_hangs_up_gives_its_permit_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_breaker_opens_for_a_plugin_that_keeps_failing_and_closes_after_a_good_call() {
+async fn the_breaker_opens_for_an_operation_that_keeps_failing_and_closes_after_a_good_call() {
     let host = TestHostBuilder::empty().fixture("hostile").fixture("trivial").start().await;
     let client = host.anonymous();
+    // One operation, which fails or not as it is asked.
+    let (good, bad) = ("/hostile/huge-problem?kind=1", "/hostile/huge-problem?kind=4194305");
     for _ in 0..5 {
-        client.get("/hostile/fine").await.expect(200);
-        client.get("/hostile/panic").await.expect_problem(502, "plugin_failed");
+        client.get(good).await.expect_problem(404, "not_found");
+        client.get(bad).await.expect_status_in(&[502]);
     }
-    let answer = client.get("/hostile/fine").await;
+    let answer = client.get(good).await;
     assert_eq!(answer.header("retry-after"), Some("30"));
     assert_eq!(answer.expect_problem(503, "plugin_unavailable")["outcome"], "breaker_open");
-    assert_eq!(host.calls("hostileFine", "breaker_open").await, 1);
+    assert_eq!(host.calls("hostileHugeProblem", "breaker_open").await, 1);
     let state = |id: &str| {
         let report = host.app.plugins_report();
         let plugin = report["plugins"].as_array().unwrap().iter().find(|it| it["id"] == id).unwrap().clone();
         plugin["state"].as_str().unwrap().to_owned()
     };
     assert_eq!((state("hostile").as_str(), state("trivial").as_str()), ("failing", "active"));
+    // Who makes one operation fail keeps nobody from the others.
+    client.get("/hostile/fine").await.expect(200);
     client.get("/trivial").await.expect(200);
 
     host.clock.advance(Duration::from_secs(29));
-    let answer = client.get("/hostile/fine").await;
+    let answer = client.get(good).await;
     assert_eq!(answer.header("retry-after"), Some("1"));
     answer.expect_problem(503, "plugin_unavailable");
     host.clock.advance(Duration::from_secs(1));
-    client.get("/hostile/panic").await.expect_problem(502, "plugin_failed");
-    client.get("/hostile/fine").await.expect_problem(503, "plugin_unavailable");
+    client.get(bad).await.expect_status_in(&[502]);
+    client.get(good).await.expect_problem(503, "plugin_unavailable");
     host.clock.advance(Duration::from_secs(30));
-    client.get("/hostile/fine").await.expect(200);
-    client.get("/hostile/fine").await.expect(200);
+    client.get(good).await.expect_problem(404, "not_found");
+    client.get(good).await.expect_problem(404, "not_found");
     assert_eq!(state("hostile"), "active");
 }
 
@@ -116,8 +120,8 @@ async fn a_repaired_plugin_does_not_inherit_an_open_breaker() {
     for _ in 0..10 {
         host.anonymous().get("/hostile/panic").await.expect_problem(502, "plugin_failed");
     }
-    host.anonymous().get("/hostile/fine").await.expect_problem(503, "plugin_unavailable");
+    host.anonymous().get("/hostile/panic").await.expect_problem(503, "plugin_unavailable");
     // What the operator changes is another plugin as far as the breaker is concerned.
     host.grant("[plugins.hostile.limits]\ntimeout_ms = 4000\n").await;
-    host.anonymous().get("/hostile/fine").await.expect(200);
+    host.anonymous().get("/hostile/panic").await.expect_problem(502, "plugin_failed");
 }

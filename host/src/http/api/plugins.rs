@@ -20,7 +20,7 @@ use crate::{
         descriptor::Capability,
         grants::{PluginsFile, Right},
     },
-    store::CommitError,
+    store::{CommitError, Transaction},
 };
 
 /// A loaded plugin.
@@ -118,10 +118,8 @@ pub(crate) struct PluginConfigInput(Map<String, Value>);
 pub(crate) async fn list(State(app): State<App>, call: Call) -> Result<Response, ApiError> {
     call.permitted(&app, "plugins:read").await?;
     call.check()?;
-    let set = plugin::configs_set(app.store()).await?;
     let generation = app.plugins().current();
-    let plugins: Vec<Plugin> =
-        generation.plugins.values().map(|plugin| view(plugin, config_version(&set, plugin))).collect();
+    let plugins: Vec<Plugin> = generation.plugins.values().map(|plugin| view(plugin)).collect();
     private(axum::http::StatusCode::OK, &plugins)
 }
 
@@ -137,7 +135,7 @@ pub(crate) async fn get(State(app): State<App>, call: Call) -> Result<Response, 
     call.permitted(&app, "plugins:read").await?;
     call.check()?;
     let id = call.id()?;
-    answer(&app, &call, &id).await
+    answer(&app, &call, &id)
 }
 
 /// Configure a plugin
@@ -163,17 +161,36 @@ pub(crate) async fn configure(State(app): State<App>, mut call: Call) -> Result<
     let generation = app.plugins().current();
     let loaded = generation.plugins.get(&id).ok_or_else(ApiError::not_found)?;
     app.runtime().config_check(loaded, &config).await.map_err(refused)?;
+    let transaction = call.transaction(&caller, "configurePlugin", None);
+    let setting = set_config(app.clone(), transaction, id.clone(), config, expected);
+    // Whoever hangs up has set it or has not: what is kept is also put in force.
+    tokio::spawn(setting)
+        .await
+        .map_err(|_| ApiError::new("internal", "The configuration was not set."))??;
+    answer(&app, &call, &id)
+}
+
+/// Keeps a configuration and puts it in force.
+async fn set_config(
+    app: App,
+    transaction: Transaction,
+    id: String,
+    config: Map<String, Value>,
+    expected: Option<u64>,
+) -> Result<(), ApiError> {
     let file = PluginsFile::read(&app.config().plugins.grants).map_err(|error| {
         tracing::warn!(cause = %chain(&error), "The plugins file cannot be read");
         ApiError::new("conflict", "The plugins file is not valid now, so nothing can be set over it.")
     })?;
+    let over = file.entry(&id).config_digest();
     let set = plugin::configs_set(app.store()).await?;
-    let current = config_version(&set, loaded);
+    // What was set over the file as it is counts, also where it is not in force yet.
+    let current = set.get(&id).filter(|set| set.over == over).map_or(0, |set| set.version);
     if let Some(expected) = expected.filter(|expected| *expected != current) {
         return Err(version_conflict(expected, current));
     }
-    let write = plugin::config_setting(&id, config, &file.entry(&id).config_digest(), set.get(&id));
-    let transaction = call.transaction(&caller, "configurePlugin", None);
+    let digest = plugin::config_digest(&config);
+    let write = plugin::config_setting(&id, config, &over, set.get(&id));
     match transaction.commit(app.store(), vec![write], Vec::new(), None).await {
         Ok(_) => {}
         Err(CommitError::Refused(_)) => {
@@ -181,24 +198,27 @@ pub(crate) async fn configure(State(app): State<App>, mut call: Call) -> Result<
         }
         Err(error) => return Err(error.into()),
     }
-    app.plugins().reload().await.map_err(|error| {
+    let kept = |why: &str| {
+        ApiError::new("plugin_failed", format!("The configuration is kept and not in force: {why}"))
+    };
+    let report = app.plugins().reload().await.map_err(|error| {
         tracing::warn!(cause = %chain(&error), "Plugins were not reloaded; the running ones go on");
-        ApiError::new("plugin_failed", "The configuration is kept, and the plugins could not be reloaded.")
+        kept("the plugins could not be reloaded.")
     })?;
-    answer(&app, &call, &id).await
+    let current = app.plugins().current();
+    // Another setting may have been put in force after this one.
+    let is_newer = || report.generation < current.id;
+    if current.plugins.get(&id).is_some_and(|loaded| loaded.config_digest == digest) || is_newer() {
+        return Ok(());
+    }
+    let about = report.refused.iter().find(|refused| refused.source.contains(&id));
+    Err(kept(about.map_or("the plugin is not loaded.", |refused| refused.reason.as_str())))
 }
 
-async fn answer(app: &App, call: &Call, id: &str) -> Result<Response, ApiError> {
-    let set = plugin::configs_set(app.store()).await?;
+fn answer(app: &App, call: &Call, id: &str) -> Result<Response, ApiError> {
     let generation = app.plugins().current();
     let loaded = generation.plugins.get(id).ok_or_else(ApiError::not_found)?;
-    let version = config_version(&set, loaded);
-    shown(call, Some(version), &view(loaded, version))
-}
-
-/// The version of what was set while the host ran, if that is in force, and 0 while the plugins file counts.
-fn config_version(set: &BTreeMap<String, SetConfig>, loaded: &LoadedPlugin) -> u64 {
-    set.get(loaded.id()).filter(|set| set.is(&loaded.config_digest)).map_or(0, |set| set.version)
+    shown(call, Some(loaded.config_version), &view(loaded))
 }
 
 fn version_conflict(expected: u64, current: u64) -> ApiError {
@@ -216,7 +236,7 @@ fn refused(faults: Vec<ConfigFault>) -> ApiError {
         .fold(error, |error, fault| error.field(&fault.pointer, code(fault.unknown), fault.message))
 }
 
-fn view(plugin: &LoadedPlugin, config_version: u64) -> Plugin {
+fn view(plugin: &LoadedPlugin) -> Plugin {
     let descriptor = &plugin.prepared.descriptor;
     let hooks = plugin.prepared.hooks().into_iter().map(|hook| {
         let entry = plugin.hook(hook);
@@ -259,7 +279,7 @@ fn view(plugin: &LoadedPlugin, config_version: u64) -> Plugin {
         limits: json!(plugin.limits),
         config: serde_json::from_slice(&plugin.config).unwrap_or_default(),
         config_digest: plugin.config_digest.clone(),
-        config_version,
+        config_version: plugin.config_version,
         config_schema: descriptor.config_schema.clone(),
         counters: PluginCounters { calls: plugin.counters.calls(), failures: plugin.counters.failures() },
         last_error: plugin.counters.last_error().map(|error| PluginError {

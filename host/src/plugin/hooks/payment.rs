@@ -50,6 +50,15 @@ impl<'p> Provider<'p> {
         Some(Self { reach, plugin, request_id })
     }
 
+    pub(in crate::plugin) fn id(&self) -> &str {
+        self.plugin.id()
+    }
+
+    /// Which component and configuration answers.
+    pub(in crate::plugin) fn source(&self) -> pricing_model::Source {
+        self.plugin.source()
+    }
+
     /// `authorize`, `capture`, `refund` or `void`.
     pub(in crate::plugin) async fn pay(
         &self,
@@ -179,6 +188,7 @@ impl<'p> Provider<'p> {
             reach: runtime.provider_reach(self.plugin, self.request_id, deadline),
             bound: Bound::Time,
             deadline,
+            lent: deadline < own,
         };
         let call = async |store: &mut wasmtime::Store<_>, instance: &wasmtime::component::Instance| {
             let guest = indices.load(&mut *store, instance)?;

@@ -91,7 +91,7 @@ impl Pricing<'_> {
                 Err(error) => error,
             };
             let failure = |error| PriceFailure::Rule { plugin: rule.id().to_owned(), error };
-            if !is_its_own(&error) {
+            if !is_its_own(&error, self.deadline) {
                 return Err(failure(error));
             }
             let told = tell(Hook::Pricing, rule.id(), &error, policy);
@@ -142,6 +142,7 @@ impl Pricing<'_> {
             reach: Reach::Nothing,
             bound: Bound::Fuel(fuel, Some(Asked { at_ms: cart.at_ms, seed: *seed.as_bytes() })),
             deadline: self.deadline,
+            lent: true,
         };
         let asked = to_guest(cart, sums, rule);
         let source = rule.source().into();

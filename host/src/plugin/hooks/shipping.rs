@@ -1,6 +1,10 @@
 //! Asking the shipping plugins for their rates.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{HookReach, is_its_own, tell};
 use crate::plugin::{
@@ -46,7 +50,7 @@ pub(in crate::plugin) async fn offers(
         let mut asked = plugin.clone();
         let mut answer = ask(reach, plugin, parcel, request_id).await;
         if let Err(error) = &answer
-            && is_its_own(error)
+            && is_its_own(error, reach.deadline)
         {
             let told = tell(Hook::Shipping, plugin.id(), error, policy);
             match (policy, &plugin.last_good) {
@@ -80,14 +84,17 @@ async fn ask(
     let runtime = &reach.runtime;
     let _permit = plugin.gate.enter(1).await?;
     let parcel = guest::Parcel { config: plugin.config.clone(), ..parcel.clone() };
+    let own = Instant::now() + Duration::from_millis(plugin.limits.timeout_ms);
+    let deadline = own.min(reach.deadline);
     let invocation = Invocation {
         engine: &runtime.engine,
         plugin,
         operation: "hook:shipping",
         request_id,
-        reach: runtime.provider_reach(plugin, request_id, reach.deadline),
+        reach: runtime.provider_reach(plugin, request_id, deadline),
         bound: Bound::Time,
-        deadline: reach.deadline,
+        deadline,
+        lent: deadline < own,
     };
     let call = async |store: &mut wasmtime::Store<_>, instance: &wasmtime::component::Instance| {
         let guest = indices.load(&mut *store, instance)?;

@@ -2,17 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
-
 use crate::{
-    breaker::Breaker,
+    breaker::Breakers,
     chain::chain,
     config::PluginsConfig,
     plugin::{
         admission::Gate,
         call::{LoadedPlugin, PluginRuntime},
         component::{Prepared, check_config},
-        configs::{self, encoded},
+        configs::{self, Counting, encoded},
         descriptor::{Capability, Descriptor},
         generation::Generation,
         grants::{Grants, PluginEntry},
@@ -21,13 +19,13 @@ use crate::{
 };
 
 /// Grants, configures and limits a prepared component. An unchanged plugin is taken over from the running generation
-/// with its permits and its breaker.
+/// with its permits and its breakers.
 pub(super) async fn load(
     runtime: &PluginRuntime,
     defaults: &PluginsConfig,
     prepared: &Arc<Prepared>,
     entry: &PluginEntry,
-    config: &Map<String, Value>,
+    Counting { config, version }: &Counting,
     running: &Generation,
 ) -> Result<Arc<LoadedPlugin>, String> {
     let descriptor = &prepared.descriptor;
@@ -39,6 +37,7 @@ pub(super) async fn load(
     if let Some(plugin) = running.plugins.get(&descriptor.id)
         && plugin.prepared.digest == prepared.digest
         && plugin.config_digest == config_digest
+        && plugin.config_version == *version
         && *plugin.grants == grants
         && plugin.limits == limits
         && plugin.hooks == entry.hooks
@@ -64,10 +63,11 @@ pub(super) async fn load(
         last_good: last_good(prepared, &config_digest, running),
         gate: gate("the plugin's own permits"),
         provider_gate: gate("the plugin's own permits for calling providers"),
-        breaker: Arc::new(Breaker::new(defaults.breaker.clone())),
+        breakers: Arc::new(Breakers::new(defaults.breaker.clone())),
         limits,
         config: config_bytes,
         config_digest,
+        config_version: *version,
         counters: Arc::default(),
         name: Arc::new(PluginName { id: descriptor.id.clone(), version: descriptor.version.to_string() }),
     }))
