@@ -6,14 +6,15 @@ use crate::{
     Context, Problem,
     host::Host,
     payment::{Kind, Notice, Operation, Outcome, PaymentError, PaymentMethod, Webhook, WebhookError},
-    pricing::{Cart, PricedCart},
+    pricing::{Cart, PricedCart, Source},
     shipping::{Parcel, ShippingOptions},
 };
 
 /// What plugins answer for others. In components these are calls into the host; in native tests a
 /// [`MockHost`](crate::mock::MockHost) answers with the plugins it was given.
 pub trait Hooks {
-    fn price(&self, cart: &Cart) -> Result<PricedCart, Problem>;
+    /// `shipping` is which component answered the chosen shipping option.
+    fn price(&self, cart: &Cart, shipping: Option<&Source>) -> Result<PricedCart, Problem>;
     fn ship(&self, parcel: &Parcel) -> Result<ShippingOptions, Problem>;
     fn payment_methods(&self) -> Result<Vec<PaymentMethod>, Problem>;
     fn pay(&self, provider: &str, kind: Kind, operation: &Operation) -> Result<Outcome, PaymentError>;
@@ -32,7 +33,16 @@ impl Context<'_> {
     /// # Errors
     /// What the client is told: a rule that failed and must not, or amounts that are too large.
     pub fn price(&self, cart: &Cart) -> Result<PricedCart, Problem> {
-        hooks(self.host)?.price(cart)
+        hooks(self.host)?.price(cart, None)
+    }
+
+    /// The same for a cart with a chosen shipping option of this component. Where that is the former version of a plugin,
+    /// the adjustment for shipping names it and not the one that failed.
+    ///
+    /// # Errors
+    /// Those of [`price`](Self::price).
+    pub fn price_with_shipping(&self, cart: &Cart, shipping: &Source) -> Result<PricedCart, Problem> {
+        hooks(self.host)?.price(cart, Some(shipping))
     }
 
     /// The ways in which a parcel can be sent, by all shipping plugins.

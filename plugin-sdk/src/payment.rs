@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Capability, Collection, Context, FieldError, Money, Problem};
+use crate::{Capability, Collection, Context, FieldError, Money, Problem, pricing::Source};
 
 /// A plugin that moves money through a provider.
 pub trait PaymentProvider: 'static {
@@ -144,11 +144,20 @@ pub struct Outcome {
     pub captured: bool,
     /// Why it failed, in a word.
     pub code: Option<String>,
+    /// Which component answered. The host says so to who asks; what a provider puts here is nobody's.
+    pub source: Option<Source>,
 }
 
 impl Outcome {
     pub fn new(state: State, reference: impl Into<String>) -> Self {
-        Self { state, reference: reference.into(), next_action: None, captured: false, code: None }
+        Self {
+            state,
+            reference: reference.into(),
+            next_action: None,
+            captured: false,
+            code: None,
+            source: None,
+        }
     }
 }
 
@@ -188,6 +197,8 @@ pub enum WebhookError {
     /// The signature is missing, wrong or too old.
     Unauthenticated(String),
     Malformed(String),
+    /// It cannot be looked at now: the sender is told 503, and sends it again.
+    Unavailable(String),
 }
 
 /// A provider that customers can choose.

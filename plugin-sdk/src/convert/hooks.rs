@@ -14,12 +14,30 @@ use crate::{
     shipping::{Parcel, Rate, ShippingOption, ShippingOptions},
 };
 
+/// Attributes of the host's, of which component an answer is.
+const PLUGIN_ID: &str = "plugin-id";
+const PLUGIN_VERSION: &str = "plugin-version";
+const DIGEST: &str = "digest";
+const CONFIG_DIGEST: &str = "config-digest";
+/// And for the host, of which component the chosen shipping option is.
+const SHIPPING_DIGEST: &str = "shipping-digest";
+const SHIPPING_CONFIG_DIGEST: &str = "shipping-config-digest";
+
+fn attr(attrs: &[(String, String)], wanted: &str) -> Option<String> {
+    attrs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+}
+
 /// The real host's hooks, across the component boundary.
 pub(crate) struct ComponentHooks;
 
 impl Hooks for ComponentHooks {
-    fn price(&self, cart: &model::Cart) -> Result<PricedCart, Problem> {
-        wit::price_cart(&to_cart(cart)).map(priced).map_err(problem)
+    fn price(&self, cart: &model::Cart, shipping: Option<&model::Source>) -> Result<PricedCart, Problem> {
+        let attrs = shipping.map(|source| {
+            let digest = (SHIPPING_DIGEST.to_owned(), source.digest.clone());
+            vec![digest, (SHIPPING_CONFIG_DIGEST.to_owned(), source.config_digest.clone())]
+        });
+        let cart = wit_pricing::Cart { attrs: attrs.unwrap_or_default(), ..to_cart(cart) };
+        wit::price_cart(&cart).map(priced).map_err(problem)
     }
 
     fn ship(&self, parcel: &Parcel) -> Result<ShippingOptions, Problem> {
@@ -37,16 +55,16 @@ impl Hooks for ComponentHooks {
         };
         let answer = wit::ship(&parcel).map_err(problem)?;
         let option = |option: wit::ShippingOption| ShippingOption {
-            rate: Rate {
-                code: option.rate.code,
-                name: option.rate.name,
-                price: Money::new(option.rate.price.amount, option.rate.price.currency),
-            },
             source: model::Source {
                 plugin_id: option.plugin_id,
                 plugin_version: option.plugin_version,
                 digest: option.digest,
-                config_digest: String::new(),
+                config_digest: attr(&option.rate.attrs, CONFIG_DIGEST).unwrap_or_default(),
+            },
+            rate: Rate {
+                code: option.rate.code,
+                name: option.rate.name,
+                price: Money::new(option.rate.price.amount, option.rate.price.currency),
             },
         };
         Ok(ShippingOptions {
@@ -198,12 +216,18 @@ fn outcome(outcome: wit_payment::Outcome) -> Result<Outcome, PaymentError> {
     let Some(state) = State::parse(&outcome.state) else {
         return Err(PaymentError::Unknown(format!("the provider answered the state `{}`", outcome.state)));
     };
-    let attr =
-        |wanted: &str| outcome.attrs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let attrs = &outcome.attrs;
+    let source = attr(attrs, DIGEST).map(|digest| model::Source {
+        plugin_id: attr(attrs, PLUGIN_ID).unwrap_or_default(),
+        plugin_version: attr(attrs, PLUGIN_VERSION).unwrap_or_default(),
+        digest,
+        config_digest: attr(attrs, CONFIG_DIGEST).unwrap_or_default(),
+    });
     Ok(Outcome {
         state,
-        captured: attr("captured").is_some_and(|value| value == "true"),
-        code: attr("code"),
+        captured: attr(attrs, "captured").is_some_and(|value| value == "true"),
+        code: attr(attrs, "code"),
+        source,
         next_action: outcome.next_action.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         reference: outcome.reference,
     })

@@ -169,6 +169,8 @@ mod payment {
                     .collect()),
                 Err(WebhookError::Unauthenticated(why)) => Err(wit::WebhookError::Unauthenticated(why)),
                 Err(WebhookError::Malformed(why)) => Err(wit::WebhookError::Malformed(why)),
+                // The contract has no case for it: a call that ends badly is told to the sender as 503.
+                Err(WebhookError::Unavailable(why)) => panic!("the webhook cannot be looked at now: {why}"),
             }
         }
     }

@@ -86,10 +86,11 @@ impl MockHost {
             let problem = Problem::new(503, "plugin_unavailable").detail("There is no such provider.");
             return Err(PaymentError::Invalid(problem));
         }
-        match self.hooks.provider.borrow_mut().as_mut() {
-            Some(provider) => provider(&call),
-            None => Ok(Outcome::new(State::Succeeded, format!("ref_{}", call.operation.payment_id))),
-        }
+        let outcome = match self.hooks.provider.borrow_mut().as_mut() {
+            Some(provider) => provider(&call)?,
+            None => Outcome::new(State::Succeeded, format!("ref_{}", call.operation.payment_id)),
+        };
+        Ok(Outcome { source: Some(source(&call.provider, "1.0.0")), ..outcome })
     }
 }
 
@@ -103,8 +104,9 @@ fn source(id: &str, version: &str) -> Source {
 }
 
 impl Hooks for MockHost {
-    fn price(&self, cart: &Cart) -> Result<PricedCart, Problem> {
-        let shipping = cart.shipping.as_ref().map(|chosen| source(&chosen.plugin_id, "")).unwrap_or_default();
+    fn price(&self, cart: &Cart, shipping: Option<&Source>) -> Result<PricedCart, Problem> {
+        let chosen = cart.shipping.as_ref().map(|chosen| source(&chosen.plugin_id, ""));
+        let shipping = shipping.cloned().or(chosen).unwrap_or_default();
         let mut sums =
             Sums::new(cart, Settings::default(), &shipping.into()).map_err(|error| match error {
                 InputError::TooLarge => Problem::new(422, "amount_out_of_range").detail(error.to_string()),

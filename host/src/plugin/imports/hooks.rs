@@ -1,6 +1,6 @@
 //! `wares:hooks`.
 
-use pricing_model as model;
+use pricing_model::{self as model, Source};
 
 use crate::{
     codes,
@@ -15,10 +15,11 @@ use crate::{
                 types::types::Problem,
             },
         },
+        call::LoadedPlugin,
         descriptor::Hook,
         hooks::{HookReach, PaymentFailure, PriceFailure, PricedCart, Pricing, Provider, offers},
         instance::CallState,
-        outcome::{CallError, Failure},
+        outcome::{CallError, Failure, Stop},
     },
 };
 
@@ -26,6 +27,14 @@ type Answered<T, E = Problem> = wasmtime::Result<Result<T, E>>;
 
 /// Most lines of a cart.
 const LINES: usize = 2_000;
+/// Attributes by which who asks is told which component answered.
+const PLUGIN_ID: &str = "plugin-id";
+const PLUGIN_VERSION: &str = "plugin-version";
+const DIGEST: &str = "digest";
+const CONFIG_DIGEST: &str = "config-digest";
+/// And by which it tells which one offered the chosen shipping option.
+const SHIPPING_DIGEST: &str = "shipping-digest";
+const SHIPPING_CONFIG_DIGEST: &str = "shipping-config-digest";
 const VERBS: [&str; 4] = ["authorize", "capture", "refund", "void"];
 const KINDS: [&str; 4] = ["authorization", "capture", "refund", "void"];
 
@@ -39,13 +48,15 @@ impl Host for CallState {
         if cart.lines.len() > LINES {
             return Ok(Err(refusal("plugin_failed", format!("a cart has at most {LINES} lines"))));
         }
+        let shipping = cart.shipping.as_ref().and_then(|chosen| {
+            let plugin = reach.generation.plugins.get(&chosen.plugin_id)?;
+            Some(answering(plugin, &cart.attrs))
+        });
         let cart = from_guest(cart);
-        let shipping =
-            cart.shipping.as_ref().and_then(|chosen| reach.generation.plugins.get(&chosen.plugin_id));
         let pricing = Pricing {
             runtime: &reach.runtime,
             rules: reach.generation.hooks.of(Hook::Pricing),
-            shipping: shipping.map(|plugin| plugin.source()).unwrap_or_default(),
+            shipping: shipping.unwrap_or_default(),
             settings: reach.runtime.pricing,
             request_id: &self.request_id,
             deadline: reach.deadline,
@@ -89,7 +100,12 @@ impl Host for CallState {
             Err(failure) => return Ok(Err(failed(Hook::Shipping, &failure.plugin, &failure.error))),
         };
         let options = offered.rates.into_iter().map(|(plugin, rate)| hooks::ShippingOption {
-            rate: rates::Rate { code: rate.code, name: rate.name, price: rate.price, attrs: Vec::new() },
+            rate: rates::Rate {
+                code: rate.code,
+                name: rate.name,
+                price: rate.price,
+                attrs: vec![(CONFIG_DIGEST.to_owned(), plugin.source().config_digest)],
+            },
             plugin_id: plugin.id().to_owned(),
             plugin_version: plugin.version().to_owned(),
             digest: plugin.prepared.digest.clone(),
@@ -127,7 +143,7 @@ impl Host for CallState {
         let Some(found) = Provider::find(&reach, &provider, &self.request_id) else {
             return Ok(Err(provider::Error::Invalid(absent(&provider))));
         };
-        Ok(outcome(&provider, found.pay(&verb, to_operation(operation)).await))
+        Ok(outcome(&found, found.pay(&verb, to_operation(operation)).await))
     }
 
     async fn payment_status(
@@ -148,7 +164,7 @@ impl Host for CallState {
         let Some(found) = Provider::find(&reach, &provider, &self.request_id) else {
             return Ok(Err(provider::Error::Invalid(absent(&provider))));
         };
-        Ok(outcome(&provider, found.status(&kind, to_operation(operation)).await))
+        Ok(outcome(&found, found.status(&kind, to_operation(operation)).await))
     }
 
     async fn parse_webhook(
@@ -162,21 +178,30 @@ impl Host for CallState {
             Ok(reach) => reach,
             Err(problem) => return malformed(problem.detail.unwrap_or_default()),
         };
+        // The contract has no word for a provider that could not look at it. The call ends with 503, and whoever sent
+        // the webhook sends it again.
+        let unheard = |failure, why: String| Err(Stop::new(failure, why).into());
         let Some(found) = Provider::find(&reach, &provider, &self.request_id) else {
-            return malformed("there is no such provider".to_owned());
+            return unheard(Failure::BreakerOpen, format!("there is no payment provider `{provider}`"));
         };
         let webhook =
             to_provider::Webhook { headers: webhook.headers, body: webhook.body, config: Vec::new() };
         match found.parse_webhook(webhook).await {
             Ok(Ok(notices)) => {
+                let notices = notices.into_iter().map(|it| notice(&found, it)).collect();
                 self.granted()?.by_provider = true;
-                Ok(Ok(notices.into_iter().map(notice).collect()))
+                Ok(Ok(notices))
             }
             Ok(Err(to_provider::WebhookError::Unauthenticated(why))) => {
                 Ok(Err(provider::WebhookError::Unauthenticated(why)))
             }
             Ok(Err(to_provider::WebhookError::Malformed(why))) => malformed(why),
-            Err(error) => malformed(format!("the provider's plugin failed ({})", error.failure)),
+            Err(error) => {
+                let why =
+                    format!("the payment plugin `{provider}` could not read the webhook ({})", error.failure);
+                let is_load = error.failure == Failure::Overload;
+                unheard(if is_load { Failure::Overload } else { Failure::BreakerOpen }, why)
+            }
         }
     }
 }
@@ -206,6 +231,18 @@ impl CallState {
     }
 }
 
+/// Which component of a plugin these attributes name: the active one, or the one before it, which answers in its place
+/// where the policy says so.
+fn answering(plugin: &LoadedPlugin, attrs: &[(String, String)]) -> Source {
+    let attr = |wanted: &str| attrs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let is_meant = |source: &Source| {
+        attr(SHIPPING_DIGEST) == Some(&source.digest)
+            && attr(SHIPPING_CONFIG_DIGEST) == Some(&source.config_digest)
+    };
+    let former = plugin.last_good.as_ref().map(|former| former.source());
+    former.filter(is_meant).unwrap_or_else(|| plugin.source())
+}
+
 fn refusal(code: &str, detail: String) -> Problem {
     let status = codes::code(code).map_or(500, |code| code.status);
     Problem { status, code: code.to_owned(), detail: Some(detail), errors: Vec::new(), extras: None }
@@ -228,11 +265,11 @@ fn absent(provider: &str) -> Problem {
 }
 
 fn outcome(
-    plugin: &str,
+    provider: &Provider<'_>,
     answer: Result<to_provider::Outcome, PaymentFailure>,
 ) -> Result<provider::Outcome, provider::Error> {
     match answer {
-        Ok(outcome) => Ok(from_outcome(outcome)),
+        Ok(outcome) => Ok(from_outcome(provider, outcome)),
         Err(PaymentFailure::Answered(to_provider::Error::Declined(why))) => {
             Err(provider::Error::Declined(why))
         }
@@ -242,26 +279,35 @@ fn outcome(
         }
         Err(PaymentFailure::Unknown(why)) => Err(provider::Error::Unknown(why)),
         Err(PaymentFailure::NotSent(error)) => {
-            Err(provider::Error::Invalid(failed(Hook::Payment, plugin, &error)))
+            Err(provider::Error::Invalid(failed(Hook::Payment, provider.id(), &error)))
         }
     }
 }
 
-fn from_outcome(outcome: to_provider::Outcome) -> provider::Outcome {
+fn from_outcome(provider: &Provider<'_>, outcome: to_provider::Outcome) -> provider::Outcome {
+    let Source { plugin_id, plugin_version, digest, config_digest } = provider.source();
+    let source = [
+        (PLUGIN_ID, plugin_id),
+        (PLUGIN_VERSION, plugin_version),
+        (DIGEST, digest),
+        (CONFIG_DIGEST, config_digest),
+    ];
+    let own = source.map(|(name, value)| (name.to_owned(), value)).into_iter();
+    // The first of a name counts, so a provider cannot say that it is another one.
     provider::Outcome {
         state: outcome.state,
         reference: outcome.reference,
         next_action: outcome.next_action,
-        attrs: outcome.attrs,
+        attrs: own.chain(outcome.attrs).collect(),
     }
 }
 
-fn notice(notice: to_provider::Notice) -> provider::Notice {
+fn notice(provider: &Provider<'_>, notice: to_provider::Notice) -> provider::Notice {
     provider::Notice {
         id: notice.id,
         kind: notice.kind,
         payment_id: notice.payment_id,
-        outcome: from_outcome(notice.outcome),
+        outcome: from_outcome(provider, notice.outcome),
         amount: notice.amount,
     }
 }
