@@ -56,7 +56,8 @@ pub(super) fn of(route: &Route, generation: &Generation) -> Vec<Value> {
     if route.method == "GET" {
         parameters.push(header("If-None-Match", "An `ETag`: 304 when the representation is still the same."));
     } else {
-        if route.method != "POST" {
+        // Of commands those that are about a version.
+        if route.method != "POST" || route.errors.iter().any(|code| code == "version_conflict") {
             parameters.push(if_match());
         }
         if route.method != "PUT" {

@@ -37,6 +37,10 @@ use crate::{
 
 /// Most times that an order is put together anew after others were faster.
 const TRIES_MAX: usize = 16;
+/// After so many expired reservations it is looked again whether there is enough.
+const FREED_AT_ONCE: u32 = 20;
+/// And so often at the most.
+const FREEING_MAX: usize = 50;
 
 pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let input = checked(&request)?;
@@ -55,7 +59,7 @@ pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
             Placed::Answered(reply) => return Ok(reply),
             Placed::Again => continue,
             Placed::Before => {
-                let order = document::with_part(ctx, "payments.id", &payment_id)?;
+                let order = draft::placed(ctx, &request, &payment_id)?.ok_or_else(Problem::not_found)?;
                 return resume(ctx, &request, order, &payment_id);
             }
         };
@@ -72,8 +76,6 @@ pub(crate) fn create(ctx: &Context<'_>, request: Request) -> Result<Reply> {
 /// What refused commits have shown.
 #[derive(Default)]
 struct Taking {
-    /// The reservations whose time is over were let go.
-    has_freed: bool,
     /// SKUs that sell also without stock and were never counted: there is nothing to take.
     uncounted: BTreeSet<String>,
 }
@@ -93,6 +95,7 @@ enum Placed {
 enum Piece {
     Cart,
     Stock(String),
+    Reservation,
     Order,
     Coupon,
 }
@@ -112,11 +115,13 @@ fn place(
     let mut commit = ctx.commit();
     let mut pieces: Vec<(WriteRef, Piece)> = Vec::new();
     if let Some(cart) = &draft.cart {
-        pieces.push((claim(&mut commit, cart, &order.order.id, is_paid), Piece::Cart));
+        let customer = request.caller.subject.as_deref().filter(|_| request.caller.kind == "customer");
+        pieces.push((claim(&mut commit, cart, &order.order.id, is_paid, customer), Piece::Cart));
     }
     let taken = stock::take(&mut commit, &demand);
     pieces.extend(taken.into_iter().map(|(write, sku)| (write, Piece::Stock(sku))));
-    commit.insert_with_id(RESERVATIONS, &order.reservation_id, &reservation(&order, &demand));
+    let held = commit.insert_with_id(RESERVATIONS, &order.reservation_id, &reservation(&order, &demand));
+    pieces.push((held, Piece::Reservation));
     let inserted = {
         document::settle(&mut order);
         commit.insert_with_id(ORDERS, &order.order.id, &order)
@@ -145,12 +150,23 @@ fn place(
 }
 
 /// Adds the write that claims a cart, as it was read, for an order.
-fn claim(commit: &mut Commit<'_>, cart: &StoredCart, order: &str, is_paid: bool) -> WriteRef {
+fn claim(
+    commit: &mut Commit<'_>,
+    cart: &StoredCart,
+    order: &str,
+    is_paid: bool,
+    customer: Option<&str>,
+) -> WriteRef {
     let status = if is_paid { CartStatus::Ordered } else { CartStatus::Completing };
     let mut operations =
         vec![FieldOperation::set("status", json!(status)), FieldOperation::set("orderId", json!(order))];
     if is_paid {
         operations.push(FieldOperation::set("_activeOf", Value::Null));
+    }
+    // A guest's cart that a customer orders is the customer's from now on, who may come back without its token.
+    if let Some(customer) = customer.filter(|customer| *customer != cart.owner) {
+        operations.push(FieldOperation::set("customerId", json!(customer)));
+        operations.push(FieldOperation::set("_owner", json!(customer)));
     }
     let write = commit.update(CARTS, &cart.id, operations);
     commit.expect_version(write, cart.version);
@@ -183,15 +199,13 @@ fn adapted(
     let piece = pieces.iter().find(|(write, _)| write.position() == at).map(|(_, piece)| piece);
     match (piece, reason) {
         (Some(Piece::Stock(sku)), Refusal::NotFound) if demand.get(sku).is_some_and(|it| it.backorder) => {
-            taking.uncounted.insert(sku.clone());
+            // A commit tells of the first one only.
+            taking.uncounted.extend(stock::uncounted(ctx, demand)?);
             Ok(Placed::Again)
         }
         (Some(Piece::Stock(_)), Refusal::Guard | Refusal::NotFound) => {
-            if !taking.has_freed {
-                taking.has_freed = true;
-                if free_expired(ctx, demand)? {
-                    return Ok(Placed::Again);
-                }
+            if free_expired(ctx, demand)? {
+                return Ok(Placed::Again);
             }
             match stock::shortage(ctx, demand)? {
                 Some(problem) => Err(problem),
@@ -199,6 +213,7 @@ fn adapted(
             }
         }
         (Some(Piece::Order), Refusal::Unique { path, .. }) if path == "payments.id" => Ok(Placed::Before),
+        (Some(Piece::Reservation), Refusal::AlreadyExists) => Ok(Placed::Before),
         // The number is taken: the next one is another.
         (Some(Piece::Order), Refusal::Unique { path, .. }) if path == "number" => Ok(Placed::Again),
         (Some(Piece::Cart | Piece::Coupon), _) if settlement::is_retryable(&error) => Ok(Placed::Again),
@@ -206,19 +221,31 @@ fn adapted(
     }
 }
 
-/// Lets the reservations go whose time is over and which hold what is wanted. Their orders may be anybody's, so they are
-/// left to the reconciler: without its reservation none of them can be confirmed any more.
+/// Lets reservations go whose time is over and which hold what there is too little of, until there is enough or nothing
+/// more to be had. Answers whether there was any. Their orders may be anybody's, so they are left to the reconciler:
+/// without its reservation none of them can be confirmed any more.
 fn free_expired(ctx: &Context<'_>, demand: &Demand) -> Result<bool> {
     let mut has_freed = false;
-    for held in stock::expired_of(ctx, demand.keys().map(String::as_str))? {
-        let mut commit = ctx.commit();
-        release_reservation(&mut commit, &held.id, held.version, &held.data);
-        match commit.apply() {
-            Ok(_) => has_freed = true,
-            // Somebody else did, or the order was confirmed after all.
-            Err(error) if settlement::is_retryable(&error) => has_freed = true,
-            Err(error) => return Err(error.into()),
+    for _ in 0..FREEING_MAX {
+        let short = stock::short(ctx, demand)?;
+        if short.is_empty() {
+            break;
         }
+        let expired = stock::expired_of(ctx, short.into_keys(), FREED_AT_ONCE)?;
+        if expired.is_empty() {
+            break;
+        }
+        for held in expired {
+            let mut commit = ctx.commit();
+            release_reservation(&mut commit, &held.id, held.version, &held.data);
+            match commit.apply() {
+                Ok(_) => {}
+                // Somebody else did, or the order was confirmed after all.
+                Err(error) if settlement::is_retryable(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        has_freed = true;
     }
     Ok(has_freed)
 }
@@ -283,7 +310,8 @@ fn written_down(
         expires_at: (!is_paid).then_some(expires_at),
         due_at: None,
         operations: BTreeMap::new(),
-        reservation_id: ctx.new_id("rsv")?,
+        // Follows from the request: an order with nothing to pay has no payment by which a repeat would find it.
+        reservation_id: payments::id_of(ctx, request, "rsv")?,
         request_key: request.caller.request_key.clone(),
         references: Vec::new(),
         counted: uses::counted(offer, &order),

@@ -37,28 +37,34 @@ const SOLD: [OrderStatus; 4] =
 pub(crate) fn read(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let config: Config = ctx.config();
     let period = Period::asked(ctx, &request)?;
-    let rows = ctx.aggregate(ORDERS, &sums(period.sold(None), GroupKey::Field("currency".to_owned())))?;
-    let mut currencies = Vec::with_capacity(rows.len());
-    for row in rows {
-        let ([Scalar::Text(currency)], [Scalar::Integer(count), Scalar::Integer(revenue)]) =
-            (row.key.as_slice(), row.measures.as_slice())
-        else {
-            continue;
-        };
+    let statuses = by_status(ctx, &period)?;
+    let mut currencies = Vec::with_capacity(statuses.len());
+    let mut all = BTreeMap::<&str, i64>::new();
+    for (currency, counts) in &statuses {
+        for (status, count, _) in counts {
+            *all.entry(ledger::name(*status)).or_default() += count;
+        }
+        let sold = counts.iter().filter(|(status, ..)| SOLD.contains(status));
+        let (count, revenue) = sold.fold((0, 0_i64), |(count, revenue), (_, more, brought)| {
+            (count + more, revenue.saturating_add(*brought))
+        });
         let days = GroupKey::Day { path: "placedAt".to_owned(), offset_minutes: config.time_zone_minutes };
-        let days = ctx.aggregate(ORDERS, &sums(period.sold(Some(currency)), days))?;
+        let days = ctx.aggregate(ORDERS, &sums(period.sold(currency), vec![days]))?;
         currencies.push(CurrencyFigures {
-            revenue: Money::new(*revenue, currency),
-            order_count: *count,
-            average: Money::new(average(*revenue, *count), currency),
+            revenue: Money::new(revenue, currency),
+            order_count: count,
+            average: Money::new(average(revenue, count), currency),
+            orders: counts.iter().map(|&(status, count, _)| StatusCount { status, count }).collect(),
             days: days.iter().filter_map(|row| day(row, currency)).collect(),
             best_sellers: best_sellers(ctx, &period, currency)?,
             currency: currency.clone(),
         });
     }
+    let orders =
+        all.into_iter().filter_map(|(name, count)| Some(StatusCount { status: status(name)?, count }));
     Ok(Reply::ok(&Dashboard {
+        orders: orders.collect(),
         currencies,
-        orders: by_status(ctx, &period)?,
         low_stock: low_stock(ctx, config.low_stock)?,
         from: timestamp(period.from),
         to: timestamp(period.to),
@@ -101,12 +107,12 @@ impl Period {
         ]
     }
 
-    /// What was sold in it, for a currency or for all.
-    fn sold(&self, currency: Option<&str>) -> Filter {
+    /// What was sold in it for a currency.
+    fn sold(&self, currency: &str) -> Filter {
         let mut conditions = self.conditions();
         let statuses = SOLD.map(|status| ledger::name(status).into()).to_vec();
         conditions.push(Filter::In("status".to_owned(), statuses));
-        conditions.extend(currency.map(|currency| Filter::eq("currency", currency)));
+        conditions.push(Filter::eq("currency", currency));
         Filter::And(conditions)
     }
 
@@ -119,11 +125,11 @@ impl Period {
 }
 
 /// How many orders and what they come to, by group.
-fn sums(filter: Filter, by: GroupKey) -> Aggregate {
+fn sums(filter: Filter, group: Vec<GroupKey>) -> Aggregate {
     Aggregate {
         filter,
         unwind: None,
-        group: vec![by],
+        group,
         measures: vec![Measure::Count, Measure::Sum("totals.grand.amount".to_owned())],
         scope: None,
         limit: GROUPS,
@@ -147,17 +153,26 @@ fn day(row: &AggregateRow, currency: &str) -> Option<DayFigures> {
     }
 }
 
-fn by_status(ctx: &Context<'_>, period: &Period) -> Result<Vec<StatusCount>> {
-    let by = GroupKey::Field("status".to_owned());
+/// How many orders of each currency are in each status, and what they come to.
+type Statuses = BTreeMap<String, Vec<(OrderStatus, i64, i64)>>;
+
+fn by_status(ctx: &Context<'_>, period: &Period) -> Result<Statuses> {
+    let by = ["currency", "status"].map(|path| GroupKey::Field(path.to_owned())).to_vec();
     let rows = ctx.aggregate(ORDERS, &sums(Filter::And(period.conditions()), by))?;
-    let counts = rows.iter().filter_map(|row| match (row.key.as_slice(), row.measures.first()) {
-        ([Scalar::Text(status)], Some(Scalar::Integer(count))) => {
-            let status = serde_json::from_value(status.as_str().into()).ok()?;
-            Some(StatusCount { status, count: *count })
+    let mut statuses = Statuses::new();
+    for row in rows {
+        if let ([Scalar::Text(currency), Scalar::Text(name)], [Scalar::Integer(count), Scalar::Integer(sum)]) =
+            (row.key.as_slice(), row.measures.as_slice())
+            && let Some(status) = status(name)
+        {
+            statuses.entry(currency.clone()).or_default().push((status, *count, *sum));
         }
-        _ => None,
-    });
-    Ok(counts.collect())
+    }
+    Ok(statuses)
+}
+
+fn status(name: &str) -> Option<OrderStatus> {
+    serde_json::from_value(name.into()).ok()
 }
 
 /// Which SKUs most pieces were sold of.
@@ -169,7 +184,7 @@ fn best_sellers(ctx: &Context<'_>, period: &Period, currency: &str) -> Result<Ve
     let mut waiting = vec![*period];
     let mut asked = 0;
     while let Some(period) = waiting.pop() {
-        let rows = ctx.aggregate(ORDERS, &by_sku(period.sold(Some(currency))))?;
+        let rows = ctx.aggregate(ORDERS, &by_sku(period.sold(currency)))?;
         asked += 1;
         if rows.len() >= GROUPS as usize {
             match period.halves().filter(|_| asked + waiting.len() + 2 <= PIECES_MAX) {

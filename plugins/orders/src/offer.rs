@@ -110,12 +110,17 @@ pub(crate) fn of_quote(ctx: &Context<'_>, quote: &StoredQuote) -> Result<Offer> 
         quote.lines.iter().map(|line| VariantKey::Id(line.variant_id.clone())).collect();
     let catalogue = Catalogue::read(ctx, keys.iter())?;
     let (mut demand, mut unsold) = (Demand::new(), quote.unsold.clone());
+    let mut lines = quote.lines.clone();
     // What was found out about stock is of then.
     let of_then = |problem: &&Told| problem.code != "insufficient_stock";
     let mut problems: Vec<Told> = quote.problems.iter().filter(of_then).cloned().collect();
-    for (line, key) in quote.lines.iter().zip(&keys) {
+    for (line, key) in lines.iter_mut().zip(&keys) {
         match catalogue.get(key).filter(|variant| variant.is_active) {
-            Some(variant) => want(&mut demand, variant, line.quantity),
+            Some(variant) => {
+                // What is taken from stock and sent goes by the name of now.
+                line.sku.clone_from(&variant.sku);
+                want(&mut demand, variant, line.quantity);
+            }
             None => {
                 problems.push(not_sold(&line.id, &line.name));
                 unsold.push(Unsold {
@@ -129,7 +134,7 @@ pub(crate) fn of_quote(ctx: &Context<'_>, quote: &StoredQuote) -> Result<Offer> 
     }
     Ok(Offer {
         currency: quote.currency.clone(),
-        lines: quote.lines.clone(),
+        lines,
         unsold,
         adjustments: quote.adjustments.clone(),
         totals: quote.totals.clone(),

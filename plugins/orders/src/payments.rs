@@ -189,6 +189,7 @@ pub(crate) fn sync(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     document::check_access(&request.caller, "payments:write")?;
     let id = request.param("id");
     let order = document::with_part(ctx, "payments.id", id)?;
+    request.check_version(order.order.version)?;
     let open: Vec<String> = order
         .operations
         .iter()
@@ -198,8 +199,14 @@ pub(crate) fn sync(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     if open.is_empty() {
         return Ok(Reply::resource(payment_of(&order, id)?, order.order.version));
     }
+    let now = ctx.now();
+    let told = open.iter().filter_map(|it| Some((it.as_str(), reconcile::ask(ctx, &order, it)?)));
+    // A request that is under way may not have reached the provider yet.
     let told: Vec<_> =
-        open.iter().filter_map(|it| Some((it.as_str(), reconcile::ask(ctx, &order, it)?))).collect();
+        told.filter(|(it, (answer, _))| !(is_under_way(&order, it, &now) && is_unheard(answer))).collect();
+    if told.is_empty() {
+        return Ok(Reply::resource(payment_of(&order, id)?, order.order.version));
+    }
     let actor = document::actor(&request.caller);
     let order_id = order.order.id.clone();
     let answered = settlement::change(
@@ -209,7 +216,13 @@ pub(crate) fn sync(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         Some(order),
         |work, order| {
             for (transaction, (answer, source)) in &told {
+                let before = order.operations.get(*transaction).cloned();
                 settlement::take_in(work, order, transaction, answer, *source)?;
+                // Whoever asks often must not keep the reconciler from asking.
+                if let (Some(before), Some(operation)) = (before, order.operations.get_mut(*transaction)) {
+                    operation.attempts = before.attempts;
+                    operation.due_at = before.due_at;
+                }
             }
             Ok(true)
         },
@@ -219,6 +232,16 @@ pub(crate) fn sync(ctx: &Context<'_>, request: Request) -> Result<Reply> {
         },
     )?;
     answered.ok_or_else(Problem::not_found)
+}
+
+/// Whether the request that moves the money may be running: its time for an answer is not over, and none has come.
+fn is_under_way(order: &StoredOrder, transaction: &str, now: &str) -> bool {
+    let operation = order.operations.get(transaction);
+    operation.is_some_and(|operation| operation.attempts == 1 && operation.due_at.as_str() > now)
+}
+
+fn is_unheard(answer: &Result<Outcome, PaymentError>) -> bool {
+    matches!(answer, Ok(Outcome { state: State::Failed, .. }) | Err(PaymentError::Invalid(_)))
 }
 
 /// The body, or the default where there is none.

@@ -15,29 +15,42 @@ use crate::{
     transactions, webhooks,
 };
 
-/// Most orders of one run.
+/// Orders of one answer of the store.
 const BATCH: u32 = 100;
+/// A run ends after so many bytes of orders. Each is read and written more than once, and the host bounds what a call
+/// may move: an order that is too large for what is left must not end the run for those before it.
+const RUN_BYTES: usize = 8 * 1024 * 1024;
 /// A run ends after the order during which this time was over: the next one goes on.
 const RUN_MS: i64 = 5_000;
 
 pub(crate) fn settle_orders(ctx: &Context<'_>, _: Request) -> Result<Reply> {
     let started = ctx.now_ms();
     let notices = webhooks::take_kept(ctx)?;
-    let query = Query {
+    // Only which they are: one that cannot be read must not hide the others.
+    let mut query = Query {
         filter: Filter::Lte("_dueAt".to_owned(), ctx.now().into()),
         sort: vec![SortKey::ascending("_dueAt")],
+        fields: vec!["_dueAt".to_owned()],
         limit: BATCH,
         ..Query::default()
     };
-    let mut settled = 0;
-    for stored in ctx.find::<StoredOrder>(ORDERS, &query)?.items {
-        match look_after(ctx, stored.data) {
-            Ok(()) => settled += 1,
-            // The others must not wait for it.
-            Err(problem) => complain(ctx, &stored.id, &problem),
+    let (mut settled, mut bytes) = (0, 0);
+    'run: loop {
+        let due = ctx.find_raw(ORDERS, &query)?;
+        for document in &due.documents {
+            match look_after(ctx, &document.id, &mut bytes) {
+                Ok(()) => settled += 1,
+                // The others must not wait for it.
+                Err(problem) => complain(ctx, &document.id, &problem),
+            }
+            if ctx.now_ms() - started > RUN_MS || bytes > RUN_BYTES {
+                break 'run;
+            }
         }
-        if ctx.now_ms() - started > RUN_MS {
-            break;
+        match due.next {
+            // Behind those that stay due.
+            Some(next) => query.cursor = Some(next),
+            None => break,
         }
     }
     Ok(Reply::ok(&json!({"orders": settled, "notices": notices})))
@@ -50,23 +63,27 @@ fn complain(ctx: &Context<'_>, id: &str, problem: &Problem) {
 }
 
 /// Asks about everything of the order that is due, and lets it expire if it is not paid in time.
-fn look_after(ctx: &Context<'_>, order: StoredOrder) -> Result<()> {
+fn look_after(ctx: &Context<'_>, id: &str, bytes: &mut usize) -> Result<()> {
+    let Some(document) = ctx.get_raw(ORDERS, id)? else { return Ok(()) };
+    *bytes += document.json.len();
+    let order: StoredOrder = serde_json::from_str(&document.json)
+        .map_err(|error| Problem::new(500, "internal").detail(format!("it cannot be read: {error}")))?;
     let now = ctx.now();
-    let due = transactions::due(&order, &now);
+    // Before it is given up it is asked whether it was paid after all.
+    let ends = order.order.status == OrderStatus::Pending && is_over(&order, &now);
+    let due = if ends { transactions::open(&order) } else { transactions::due(&order, &now) };
     let told: Vec<_> = due.iter().filter_map(|id| Some((id.as_str(), ask(ctx, &order, id)?))).collect();
     let actor = Actor { kind: "system".to_owned(), id: None };
-    let id = order.order.id.clone();
     settlement::change(
         ctx,
         &actor,
-        &id,
+        id,
         Some(order),
         |work, order| {
             for (transaction, (answer, source)) in &told {
                 settlement::take_in(work, order, transaction, answer, *source)?;
             }
-            let is_over = order.expires_at.as_deref().is_some_and(|end| end <= now.as_str());
-            if is_over && order.order.status == OrderStatus::Pending {
+            if order.order.status == OrderStatus::Pending && is_over(order, &now) {
                 settlement::give_up_order(work, order, OrderStatus::Expired, "not_paid")?;
             }
             transactions::abandon(ctx, order);
@@ -75,6 +92,10 @@ fn look_after(ctx: &Context<'_>, order: StoredOrder) -> Result<()> {
         |commit, _, _| commit.apply().map(drop),
     )
     .map(drop)
+}
+
+fn is_over(order: &StoredOrder, now: &str) -> bool {
+    order.expires_at.as_deref().is_some_and(|end| end <= now)
 }
 
 /// Finds out what became of an open transaction. What was planned is sent; what the provider never heard of is sent

@@ -185,6 +185,9 @@ pub(crate) fn take_in(
     let mut is_captured = false;
     let action = paid.next_action.clone();
     if let Ok(outcome) = answer {
+        if let Some(source) = &outcome.source {
+            it.plugin = Some(source.into());
+        }
         if !outcome.reference.is_empty() {
             it.provider_reference = Some(outcome.reference.clone());
         }

@@ -257,6 +257,7 @@ fn stored(id: &str, status: OrderStatus, items: &[(&str, u32)]) -> StoredOrder {
             provider_reference: Some(format!("ref_{id}")),
             reason: None,
             credit: false,
+            plugin: None,
             at: at.clone(),
         }],
         next_action: None,

@@ -30,6 +30,8 @@ pub struct Wanted {
     pub backorder: bool,
 }
 
+/// Most reservations of one answer of the store.
+const RESERVATIONS_MAX: u32 = 1_000;
 /// Why pieces leave.
 const SHIPPED: &str = "shipped";
 /// Why they are back.
@@ -160,21 +162,49 @@ struct Counted {
 /// # Errors
 /// Those of the store.
 pub fn shortage(ctx: &Context<'_>, demand: &Demand) -> Result<Option<Problem>> {
-    let ids: Vec<String> = demand.keys().map(|sku| level_id(sku)).collect();
-    let levels = ctx.get_many::<Counted>(INVENTORY, &ids)?;
-    let mut short = Vec::new();
-    for ((sku, wanted), level) in demand.iter().zip(levels) {
-        let available = level.map_or(0, |level| level.data.available);
-        if available < wanted.quantity && !wanted.backorder {
-            let available = available.max(0);
-            short.push(json!({"sku": sku, "requested": wanted.quantity, "available": available}));
-        }
-    }
+    let short = short(ctx, demand)?;
     if short.is_empty() {
         return Ok(None);
     }
+    let items = short.into_iter().map(|(sku, available)| {
+        let requested = demand.get(sku).map_or(0, |wanted| wanted.quantity);
+        json!({"sku": sku, "requested": requested, "available": available.max(0)})
+    });
+    let short: Vec<_> = items.collect();
     let detail = "There is not enough of everything in stock.";
     Ok(Some(Problem::new(409, "insufficient_stock").detail(detail).extra("items", short)))
+}
+
+/// What is available of the SKUs of which there is not enough. What may be sold without stock is not among them.
+///
+/// # Errors
+/// Those of the store.
+pub fn short<'d>(ctx: &Context<'_>, demand: &'d Demand) -> Result<BTreeMap<&'d str, i64>, StoreError> {
+    let counted: Vec<_> = demand.iter().filter(|(_, wanted)| !wanted.backorder).collect();
+    if counted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<String> = counted.iter().map(|(sku, _)| level_id(sku)).collect();
+    let levels = ctx.get_many::<Counted>(INVENTORY, &ids)?;
+    let available = levels.into_iter().map(|level| level.map_or(0, |level| level.data.available));
+    let short = counted.into_iter().zip(available).filter(|((_, wanted), there)| *there < wanted.quantity);
+    Ok(short.map(|((sku, _), there)| (sku.as_str(), there)).collect())
+}
+
+/// What of this sells also without stock, and was never counted: there is nothing to take it from.
+///
+/// # Errors
+/// Those of the store.
+pub fn uncounted(ctx: &Context<'_>, demand: &Demand) -> Result<Vec<String>, StoreError> {
+    let skus: Vec<&String> = demand.iter().filter(|(_, it)| it.backorder).map(|(sku, _)| sku).collect();
+    let ids: Vec<String> = skus.iter().map(|sku| level_id(sku)).collect();
+    let levels = ctx.get_many::<Counted>(INVENTORY, &ids)?;
+    Ok(skus
+        .into_iter()
+        .zip(levels)
+        .filter(|(_, level)| level.is_none())
+        .map(|(sku, _)| sku.clone())
+        .collect())
 }
 
 /// How many pieces of a SKU are in the warehouse.
@@ -191,26 +221,30 @@ pub fn on_hand(ctx: &Context<'_>, sku: &str) -> Result<i64, StoreError> {
     Ok(level.map_or(0, |level| level.data.on_hand))
 }
 
-/// The reservations of these SKUs whose time is over and which still hold stock, the oldest first.
+/// The reservations of these SKUs whose time is over and which still hold stock, the oldest first; so many at the most.
 ///
 /// # Errors
 /// Those of the store.
 pub fn expired_of<'s>(
     ctx: &Context<'_>,
     skus: impl Iterator<Item = &'s str>,
+    limit: u32,
 ) -> Result<Vec<Stored<StoredReservation>>, StoreError> {
+    Ok(ctx.find(RESERVATIONS, &expired(ctx, skus, limit))?.items)
+}
+
+fn expired<'s>(ctx: &Context<'_>, skus: impl Iterator<Item = &'s str>, limit: u32) -> Query {
     let skus = skus.map(|sku| sku.to_owned().into()).collect();
-    let query = Query {
+    Query {
         filter: Filter::And(vec![
             Filter::eq("state", "held"),
             Filter::Lte("expiresAt".to_owned(), ctx.now().into()),
             Filter::In("items.sku".to_owned(), skus),
         ]),
         sort: vec![SortKey::ascending("expiresAt")],
-        limit: 50,
+        limit,
         ..Query::default()
-    };
-    Ok(ctx.find(RESERVATIONS, &query)?.items)
+    }
 }
 
 /// Pieces by SKU that left what is on hand for this reference and did not come back: of SKUs that nobody counts there
@@ -278,9 +312,21 @@ pub fn expired_pieces<'s>(
     if skus.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let reservations = expired_of(ctx, skus.into_iter())?;
-    let items: Vec<ReservedItem> = reservations.into_iter().flat_map(|it| it.data.items).collect();
-    Ok(summed(&items))
+    #[derive(Deserialize)]
+    struct Held {
+        items: Vec<ReservedItem>,
+    }
+    let mut query =
+        Query { fields: vec!["items".to_owned()], ..expired(ctx, skus.into_iter(), RESERVATIONS_MAX) };
+    let mut items = Vec::new();
+    loop {
+        let page = ctx.find::<Held>(RESERVATIONS, &query)?;
+        items.extend(page.items.into_iter().flat_map(|it| it.data.items));
+        match page.next {
+            Some(next) => query.cursor = Some(next),
+            None => return Ok(summed(&items)),
+        }
+    }
 }
 
 /// Takes pieces off what a reservation holds.
@@ -380,7 +426,7 @@ mod tests {
         let shop = Shop::new();
         let id = shop.order(OrderStatus::Pending, &[("A", 2)]);
         shop.order(OrderStatus::Confirmed, &[("A", 3)]);
-        let found = |shop: &Shop, sku: &str| expired_of(&shop.ctx(), [sku].into_iter()).unwrap();
+        let found = |shop: &Shop, sku: &str| expired_of(&shop.ctx(), [sku].into_iter(), 50).unwrap();
         shop.host.set_now_ms(START_MS + 600_000 - 1);
         assert_eq!(found(&shop, "A"), []);
         shop.host.set_now_ms(START_MS + 600_000);

@@ -2,7 +2,7 @@
 //! them.
 
 use plugin_sdk::{
-    Context, Money, natural_id,
+    Context, Level, Money, natural_id,
     payment::{Kind, Operation},
     time::timestamp,
 };
@@ -21,7 +21,7 @@ const PAUSE_MAX_MS: i64 = 3_600_000;
 const ABANDONED_MS: i64 = 24 * 3_600_000;
 
 /// Plans to give back the money of an order that is cancelled or expired. What was planned before is not planned again,
-/// also if it failed: then somebody has to look.
+/// also if it failed: then somebody has to look. Money that came offline is nobody's here to send.
 pub(crate) fn unwind(ctx: &Context<'_>, order: &mut StoredOrder) {
     for index in 0..order.order.payments.len() {
         let payment = &order.order.payments[index];
@@ -30,13 +30,23 @@ pub(crate) fn unwind(ctx: &Context<'_>, order: &mut StoredOrder) {
             continue;
         }
         let sums = Sums::of(payment);
-        let id = payment.id.clone();
+        let (id, is_offline) = (payment.id.clone(), payment.offline);
         let void = ledger::voidable(payment);
         if void > 0 {
             let key = format!("{id} void {} {}", sums.authorized, sums.captured);
             plan(ctx, order, index, TransactionType::Void, void, &key);
         }
         if sums.refundable() > 0 && sums.capturing == 0 {
+            if is_offline {
+                // It came by another way and goes back by another: who sends it says so with a refund.
+                let fields = [("order.id", order.order.id.as_str()), ("payment.id", id.as_str())];
+                ctx.log(
+                    Level::Warn,
+                    "An order that was paid offline is given up; its money is to be sent back",
+                    &fields,
+                );
+                continue;
+            }
             let key = format!("{id} refund {} {}", sums.captured, sums.refunded + sums.refunding);
             plan(ctx, order, index, TransactionType::Refund, sums.refundable(), &key);
         }
@@ -102,6 +112,7 @@ pub(crate) fn append(
         reason: None,
         // What an order that is given up gives back is not owed again.
         credit: kind == TransactionType::Refund,
+        plugin: None,
         at: ctx.now(),
     });
     let operation = PendingOperation {
@@ -160,6 +171,18 @@ pub(crate) fn postpone(operation: &mut PendingOperation, transaction: &str, now_
     let spread =
         spread.bytes().rev().take(4).map(|byte| i64::from(byte) & 31).fold(0, |sum, it| sum * 32 + it);
     operation.due_at = timestamp(now_ms + pause + pause / 4 * (spread % 1_024) / 1_024);
+}
+
+/// The open transactions.
+pub(crate) fn open(order: &StoredOrder) -> Vec<String> {
+    order.operations.keys().cloned().collect()
+}
+
+/// Has the reconciler look after an open transaction at once.
+pub(crate) fn hurry(ctx: &Context<'_>, order: &mut StoredOrder, transaction: &str) {
+    if let Some(operation) = order.operations.get_mut(transaction) {
+        operation.due_at = ctx.now();
+    }
 }
 
 /// The open transactions that somebody has to look after by now.

@@ -8,6 +8,7 @@ use plugin_sdk::{
     Context, Filter, Level, Money, Problem, Query, Refusal, Reply, Request, Result, SortKey, StoreError,
     Value, natural_id,
     payment::{Kind, Notice, Outcome, State, Webhook, WebhookError},
+    pricing,
     time::timestamp,
 };
 use schemars::JsonSchema;
@@ -59,6 +60,9 @@ fn refusal(ctx: &Context<'_>, provider: &str, error: WebhookError) -> Problem {
         WebhookError::Malformed(why) => {
             (Problem::new(422, "validation_failed").detail("The provider does not understand it."), why)
         }
+        WebhookError::Unavailable(why) => {
+            (Problem::new(503, "unavailable").detail("It cannot be looked at now. Send it again."), why)
+        }
     };
     let fields = [("plugin.id", provider), ("why", why.as_str())];
     ctx.log(Level::Warn, "A webhook was refused", &fields);
@@ -71,6 +75,7 @@ fn take(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<bool> {
     let actor = Actor { kind: "provider".to_owned(), id: Some(provider.to_owned()) };
     let id = order.order.id.clone();
     let known = notice_id(provider, notice);
+    let mut is_taken = true;
     settlement::change(
         ctx,
         &actor,
@@ -80,21 +85,39 @@ fn take(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<bool> {
             if order.notices.contains(&known) {
                 return Ok(false);
             }
-            order.notices.push(known.clone());
-            let surplus = order.notices.len().saturating_sub(REMEMBERED);
-            order.notices.drain(..surplus);
             let Some(index) = order.order.payments.iter().position(|it| it.id == payment) else {
                 return Ok(false);
             };
-            if let Some(transaction) = meant(work, order, index, notice, &known) {
-                let outcome = Ok(notice.outcome.clone());
-                settlement::take_in(work, order, &transaction, &outcome, Source::Provider)?;
+            match meant(work, order, index, notice, &known) {
+                Meant::Transaction(transaction) => {
+                    let outcome = Ok(notice.outcome.clone());
+                    settlement::take_in(work, order, &transaction, &outcome, Source::Provider)?;
+                }
+                Meant::Either(open) => transactions::hurry(work.ctx, order, &open),
+                Meant::Later => {
+                    is_taken = false;
+                    return Ok(false);
+                }
+                Meant::Nothing => {}
             }
+            order.notices.push(known.clone());
+            let surplus = order.notices.len().saturating_sub(REMEMBERED);
+            order.notices.drain(..surplus);
             Ok(true)
         },
         |commit, _, _| commit.apply().map(drop),
     )?;
-    Ok(true)
+    Ok(is_taken)
+}
+
+/// What a notice is about.
+enum Meant {
+    Transaction(String),
+    /// This open one, or one that has succeeded with the same amount: the provider has to be asked about it.
+    Either(String),
+    /// Nothing that can be yet: what has to come before it is not known.
+    Later,
+    Nothing,
 }
 
 /// The order and the payment that a notice is about.
@@ -127,7 +150,7 @@ fn is_text(text: &str) -> bool {
 }
 
 /// The transaction that a notice is about: the open one of its kind and amount, or else the last that has succeeded, or
-/// that has failed. What was done at the provider's own desk, and succeeded, becomes a new transaction. Notices name no
+/// that has failed. Where there is an open one and one that has succeeded it may be a late notice of that. What was done at the provider's own desk, and succeeded, becomes a new transaction. Notices name no
 /// transaction, so what is done there twice with one amount is taken for a repeat: nothing is counted that may be known.
 fn meant(
     work: &mut Work<'_, '_>,
@@ -135,7 +158,7 @@ fn meant(
     payment: usize,
     notice: &Notice,
     known: &str,
-) -> Option<String> {
+) -> Meant {
     let paid = &order.order.payments[payment];
     let kind = match notice.kind {
         Kind::Authorization => TransactionType::Authorization,
@@ -160,9 +183,13 @@ fn meant(
     let is_done = |it: &&Transaction| it.state == TransactionState::Succeeded;
     // What has failed may have succeeded after all, unless that would be more than there is.
     let may_be = |it: &&Transaction| it.amount.amount <= of_kind(it);
-    let told = matching().find(is_open).or_else(|| matching().rfind(is_done));
-    if let Some(it) = told.or_else(|| matching().rfind(may_be)) {
-        return Some(it.id.clone());
+    let (open, done) = (matching().find(is_open), matching().rfind(is_done));
+    let moves = matches!(kind, TransactionType::Capture | TransactionType::Refund);
+    if let (Some(open), Some(_), true) = (open, done, moves) {
+        return Meant::Either(open.id.clone());
+    }
+    if let Some(it) = open.or(done).or_else(|| matching().rfind(may_be)) {
+        return Meant::Transaction(it.id.clone());
     }
     let amount = notice.amount.as_ref().filter(|amount| amount.currency == order.order.currency);
     let amount = amount.map_or(0, |amount| amount.amount);
@@ -173,14 +200,24 @@ fn meant(
         TransactionType::Void => amount.max(sums.capturable()),
     };
     let amount = if kind == TransactionType::Void { most } else { amount };
-    if notice.outcome.state != State::Succeeded || amount <= 0 || amount > most {
+    let is_due = notice.outcome.state == State::Succeeded && amount > 0;
+    let before = |it: &Transaction| match kind {
+        TransactionType::Capture => it.kind == TransactionType::Authorization,
+        TransactionType::Refund => it.kind != TransactionType::Refund,
+        TransactionType::Authorization | TransactionType::Void => false,
+    };
+    // Providers tell in any order.
+    if is_due && amount > most && paid.transactions.iter().any(|it| before(it) && is_open(&it)) {
+        return Meant::Later;
+    }
+    if !is_due || amount > most {
         let fields = [("payment.id", paid.id.as_str()), ("kind", notice.kind.as_str())];
         work.ctx.log(Level::Warn, "A provider tells of money that fits no transaction", &fields);
-        return None;
+        return Meant::Nothing;
     }
     let id = natural_id("txn", known);
     transactions::append(work.ctx, order, payment, kind, amount, &id);
-    Some(id)
+    Meant::Transaction(id)
 }
 
 fn notice_id(provider: &str, notice: &Notice) -> String {
@@ -200,6 +237,8 @@ struct StoredNotice {
     next_action: Option<Value>,
     captured: bool,
     code: Option<String>,
+    #[serde(default)]
+    source: Option<pricing::Source>,
     amount: Option<Money>,
     tries: u32,
     due_at: String,
@@ -213,6 +252,7 @@ impl StoredNotice {
             next_action: self.next_action.clone(),
             captured: self.captured,
             code: self.code.clone(),
+            source: self.source.clone(),
         };
         Some(Notice {
             id: self.notice_id.clone(),
@@ -237,6 +277,7 @@ fn keep(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<()> {
         next_action: outcome.next_action.clone().filter(settlement::is_storable),
         captured: outcome.captured,
         code: outcome.code.clone(),
+        source: outcome.source.clone(),
         amount: notice.amount.clone(),
         tries: 0,
         due_at: ctx.now(),

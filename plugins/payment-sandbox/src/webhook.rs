@@ -127,7 +127,6 @@ fn complete(ctx: &Context<'_>, stored: Stored<Charge>, is_good: bool) -> Result<
     }
 }
 
-/// The contract has no other way to say that the sender should try again.
 fn unavailable() -> WebhookError {
-    WebhookError::Malformed("the sandbox cannot reach its ledger".to_owned())
+    WebhookError::Unavailable("the sandbox cannot reach its ledger".to_owned())
 }

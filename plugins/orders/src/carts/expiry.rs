@@ -13,6 +13,8 @@ use crate::{
 /// Most documents in one commit, and most such commits of one run for each kind.
 const BATCH: u32 = 100;
 const ROUNDS_MAX: usize = 10;
+/// The same for quotes, of which there are more.
+const QUOTE_ROUNDS_MAX: usize = 50;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// For how long a quote is kept after its end: somebody may yet ask with it.
@@ -25,20 +27,20 @@ const CART_KEPT_MS: i64 = 90 * DAY_MS;
 pub(crate) fn run(ctx: &Context<'_>, _request: Request) -> Result<Reply> {
     let now = ctx.now_ms();
     let over = status(CartStatus::Active, now);
-    each(ctx, CARTS, &over, |commit, id| {
+    each(ctx, CARTS, &over, ROUNDS_MAX, |commit, id| {
         let ended = commit.update(CARTS, id, ending());
         // Somebody may have changed it meanwhile.
         commit.guard(ended, over.clone());
     })?;
     for status_gone in [CartStatus::Expired, CartStatus::Merged, CartStatus::Ordered] {
         let gone = status(status_gone, now - CART_KEPT_MS);
-        each(ctx, CARTS, &gone, |commit, id| {
+        each(ctx, CARTS, &gone, ROUNDS_MAX, |commit, id| {
             let deleted = commit.delete(CARTS, id);
             commit.guard(deleted, gone.clone());
         })?;
     }
     let old = until(now - QUOTE_KEPT_MS);
-    each(ctx, QUOTES, &old, |commit, id| {
+    each(ctx, QUOTES, &old, QUOTE_ROUNDS_MAX, |commit, id| {
         commit.delete(QUOTES, id);
     })?;
     Ok(Reply::ok(&Value::Null))
@@ -77,9 +79,10 @@ fn each(
     ctx: &Context<'_>,
     collection: &str,
     filter: &Filter,
+    rounds: usize,
     mut write: impl FnMut(&mut Commit<'_>, &str),
 ) -> Result<()> {
-    for _ in 0..ROUNDS_MAX {
+    for _ in 0..rounds {
         let query = Query {
             filter: filter.clone(),
             sort: vec![SortKey::ascending("expiresAt")],

@@ -36,6 +36,9 @@ pub(crate) fn merge(ctx: &Context<'_>, request: Request) -> Result<Reply> {
             None => empty(ctx, &request.caller, None, guest.currency.clone())?,
         };
         check_active(ctx, &own)?;
+        if !is_new {
+            request.check_version(own.version)?;
+        }
         let touched = if is_done { Vec::new() } else { take(&mut own, &guest)? };
         own.expires_at = expiry_from_now(ctx);
         own.groups.clone_from(&request.caller.groups);

@@ -5,11 +5,15 @@ use plugin_sdk::{
 };
 
 use crate::{
-    CARTS, Config, ORDERS, QUOTES, carts,
+    CARTS, Config, ORDERS, QUOTES, RESERVATIONS, carts,
     catalogue::VariantKey,
     document,
-    model::{CartStatus, OrderInput, PaymentChoice, StoredCart, StoredOrder, StoredQuote, Totals},
+    model::{
+        CartStatus, OrderInput, PaymentChoice, StoredCart, StoredOrder, StoredQuote, StoredReservation,
+        Totals,
+    },
     offer::{self, Basket, BasketLine, Offer},
+    payments,
 };
 
 /// What the schema cannot say of a request.
@@ -86,9 +90,8 @@ pub(super) fn draft(
         }
         None => {
             // No cart tells of an attempt of this request that died, and that may hold what there is in stock.
-            let before = ctx.find_one::<StoredOrder>(ORDERS, Filter::eq("payments.id", payment_id))?;
-            if let Some(before) = before {
-                return Ok(Found::Order(Box::new(before.data)));
+            if let Some(before) = placed(ctx, request, payment_id)? {
+                return Ok(Found::Order(Box::new(before)));
             }
             None
         }
@@ -109,14 +112,17 @@ pub(super) fn draft(
         None => direct_basket(ctx, input)?,
     };
     basket.email.clone_from(&input.email);
-    let offer = match (&input.quote_id, &cart) {
+    let (offer, is_held) = match (&input.quote_id, &cart) {
         (Some(quote), Some(cart)) => quoted(ctx, &basket, quote, &cart.id)?,
-        _ => offer::of(ctx, &basket)?,
+        _ => (offer::of(ctx, &basket)?, false),
     };
     if let Some(problem) = offer.refusal() {
         return Err(problem);
     }
-    check_shipping(ctx, &basket, &offer, cart.is_some())?;
+    // A quote without shipping holds, whatever can be chosen by now.
+    if !is_held || offer.shipping_method.is_some() {
+        check_shipping(ctx, &basket, &offer, cart.is_some())?;
+    }
     if offer.totals.grand.amount > 0 && input.payment.is_none() {
         let message = "There is something to pay.";
         return Err(Problem::validation(vec![FieldError::invalid("/payment", message)]));
@@ -135,6 +141,23 @@ pub(super) fn draft(
         payment: input.payment.clone().filter(|_| offer.totals.grand.amount > 0),
         offer,
     })))
+}
+
+/// The order that an attempt of this request has made: by its payment, or where there was nothing to pay by its
+/// reservation.
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn placed(ctx: &Context<'_>, request: &Request, payment_id: &str) -> Result<Option<StoredOrder>> {
+    if request.caller.request_key.is_none() {
+        return Ok(None);
+    }
+    if let Some(order) = ctx.find_one::<StoredOrder>(ORDERS, Filter::eq("payments.id", payment_id))? {
+        return Ok(Some(order.data));
+    }
+    let reservation = payments::id_of(ctx, request, "rsv")?;
+    let Some(held) = ctx.get::<StoredReservation>(RESERVATIONS, &reservation)? else { return Ok(None) };
+    Ok(ctx.get::<StoredOrder>(ORDERS, &held.data.order_id)?.map(|order| order.data))
 }
 
 /// The order that this request has made of the cart already.
@@ -191,8 +214,8 @@ fn direct_basket(ctx: &Context<'_>, input: &OrderInput) -> Result<Basket> {
     })
 }
 
-/// The price that was quoted, as long as it holds and the cart is what it was.
-fn quoted(ctx: &Context<'_>, basket: &Basket, id: &str, cart: &str) -> Result<Offer> {
+/// The price that was quoted, as long as it holds and the cart is what it was, and whether it still does.
+fn quoted(ctx: &Context<'_>, basket: &Basket, id: &str, cart: &str) -> Result<(Offer, bool)> {
     let quote = ctx.get::<StoredQuote>(QUOTES, id)?.filter(|quote| quote.data.cart_id == cart);
     let Some(quote) = quote else {
         return Err(Problem::new(409, "quote_expired").detail("There is no such quote of this cart."));
@@ -200,11 +223,11 @@ fn quoted(ctx: &Context<'_>, basket: &Basket, id: &str, cart: &str) -> Result<Of
     let quote = quote.data;
     let is_same = quote.content == offer::content(basket);
     if is_same && quote.expires_at > ctx.now() {
-        return offer::of_quote(ctx, &quote);
+        return Ok((offer::of_quote(ctx, &quote)?, true));
     }
     let current = offer::of(ctx, basket)?;
     if is_same && current.totals.grand == quote.totals.grand {
-        return Ok(current);
+        return Ok((current, false));
     }
     let detail = if is_same {
         "The quote has expired, and the price has changed since."

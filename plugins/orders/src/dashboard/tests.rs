@@ -50,6 +50,14 @@ fn what_was_sold_is_counted_by_currency_day_and_sku() {
     let dollars = &by_currency[1];
     assert_eq!(dollars["revenue"], money(9_000, "USD"));
     assert_eq!((&dollars["orderCount"], &dollars["average"]), (&json!(3), &money(3_000, "USD")));
+    let counts = |figures: &Value| -> Vec<(String, i64)> {
+        let counts = figures["orders"].as_array().unwrap().iter();
+        counts.map(|it| (it["status"].as_str().unwrap().to_owned(), it["count"].as_i64().unwrap())).collect()
+    };
+    let summed: i64 = by_currency.iter().flat_map(counts).map(|(_, count)| count).sum();
+    assert_eq!(summed, counts(&all).iter().map(|(_, count)| count).sum::<i64>());
+    assert!(counts(dollars).contains(&("completed".to_owned(), 1)), "{dollars}");
+    assert!(!counts(&by_currency[0]).contains(&("completed".to_owned(), 1)), "{}", by_currency[0]);
     let days = json!([
         {"day": "2026-01-01", "revenue": money(2_000, "USD"), "orderCount": 1},
         {"day": "2026-01-02", "revenue": money(7_000, "USD"), "orderCount": 2},

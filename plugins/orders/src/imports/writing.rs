@@ -275,6 +275,7 @@ fn payment(input: &OrderImport, order: &str) -> Option<Payment> {
         reason: None,
         // What was given back there is not owed here.
         credit: kind == TransactionType::Refund,
+        plugin: None,
         at: input.placed_at.clone(),
     };
     let named = |what: &str| natural_id("txn", &format!("{id} {what}"));

@@ -27,6 +27,7 @@ fn transaction(kind: TransactionType, state: TransactionState, amount: i64) -> T
         provider_reference: None,
         reason: None,
         credit: false,
+        plugin: None,
         at: String::new(),
     }
 }

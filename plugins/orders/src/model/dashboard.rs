@@ -22,7 +22,7 @@ pub struct Dashboard {
     /// Not included.
     #[schemars(extend("format" = "date-time"))]
     pub to: String,
-    /// One for each currency in which something was sold.
+    /// One for each currency of the period's orders.
     pub currencies: Vec<CurrencyFigures>,
     /// How many of the period's orders are in each status; statuses that none is in are left out.
     pub orders: Vec<StatusCount>,
@@ -39,6 +39,8 @@ pub struct CurrencyFigures {
     pub order_count: i64,
     /// Revenue by order, rounded half up.
     pub average: Money,
+    /// How many of this currency's orders are in each status.
+    pub orders: Vec<StatusCount>,
     /// In the shop's time zone; days without orders are left out.
     pub days: Vec<DayFigures>,
     /// The ten of which most pieces were sold.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use plugin_sdk::{
     Money,
     address::Address,
+    pricing::Source,
     schema::{add_read_only, all_required, kept_members},
 };
 use schemars::{JsonSchema, Schema};
@@ -228,6 +229,9 @@ pub struct ChosenShipping {
     pub plugin_version: String,
     /// BLAKE3 of the plugin's component.
     pub digest: String,
+    /// BLAKE3 of its configuration.
+    #[serde(default)]
+    pub config_digest: String,
 }
 
 /// An attempt to pay, with everything that came of it.
@@ -269,8 +273,33 @@ pub struct Transaction {
     pub reason: Option<String>,
     /// Of a refund: whether the money was given back for good, and is not owed again.
     pub credit: bool,
+    /// Which component of the payment plugin answered last.
+    #[serde(default)]
+    pub plugin: Option<PaymentPlugin>,
     #[schemars(extend("format" = "date-time"))]
     pub at: String,
+}
+
+/// A component of a payment plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = all_required)]
+pub struct PaymentPlugin {
+    pub version: String,
+    /// BLAKE3 of the component.
+    pub digest: String,
+    /// BLAKE3 of its configuration.
+    pub config_digest: String,
+}
+
+impl From<&Source> for PaymentPlugin {
+    fn from(source: &Source) -> Self {
+        Self {
+            version: source.plugin_version.clone(),
+            digest: source.digest.clone(),
+            config_digest: source.config_digest.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

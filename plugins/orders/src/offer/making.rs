@@ -1,15 +1,11 @@
 //! Putting an offer together: what is sold, what there is of it, and what it comes to.
 
-use std::collections::BTreeMap;
-
 use plugin_sdk::{
     Context, Money, Problem, Result, Value,
     pricing::{self, PricedCart, Settings, Source, Sums, kind},
 };
-use serde::Deserialize;
 
 use crate::{
-    INVENTORY,
     catalogue::{Catalogue, Variant},
     coupons,
     model::{Adjustment, ChosenShipping, Coupon, PluginUse, Problem as Told, QuotedLine, Totals, Unsold},
@@ -111,35 +107,16 @@ pub(super) fn want(demand: &mut Demand, variant: &Variant, quantity: u32) {
     }
 }
 
-#[derive(Deserialize)]
-struct Counted {
-    available: i64,
-}
-
 /// The lines of which there is not enough, all lines with the same SKU together.
 fn short(ctx: &Context<'_>, sold: &[Sold<'_>], demand: &Demand) -> Result<Vec<Told>> {
-    if demand.values().all(|wanted| wanted.backorder) {
-        return Ok(Vec::new());
-    }
-    let counted: Vec<_> = demand.iter().filter(|(_, wanted)| !wanted.backorder).collect();
-    let ids: Vec<String> = counted.iter().map(|(sku, _)| stock::level_id(sku)).collect();
-    let levels = ctx.get_many::<Counted>(INVENTORY, &ids)?;
-    let mut short: BTreeMap<&str, i64> = BTreeMap::new();
-    for ((sku, wanted), level) in counted.into_iter().zip(levels) {
-        let available = level.map_or(0, |level| level.data.available);
-        if available < wanted.quantity {
-            short.insert(sku, available);
-        }
-    }
+    let mut short = stock::short(ctx, demand)?;
     if short.is_empty() {
         return Ok(Vec::new());
     }
     // What is held by reservations whose time is over can be had: it is given back to whoever orders.
-    for reservation in stock::expired_of(ctx, short.keys().copied())? {
-        for item in &reservation.data.items {
-            if let Some(available) = short.get_mut(item.sku.as_str()) {
-                *available += item.quantity;
-            }
+    for (sku, quantity) in stock::expired_pieces(ctx, short.keys().copied())? {
+        if let Some(available) = short.get_mut(sku.as_str()) {
+            *available += quantity;
         }
     }
     short.retain(|sku, available| *available < demand.get(*sku).map_or(0, |wanted| wanted.quantity));
@@ -211,7 +188,11 @@ fn price(
     if cart.lines.is_empty() {
         return by_list(cart, shipping);
     }
-    match ctx.price(cart) {
+    let priced = match shipping {
+        Some(chosen) => ctx.price_with_shipping(cart, &source(chosen)),
+        None => ctx.price(cart),
+    };
+    match priced {
         Ok(priced) => {
             problems.extend(priced.problems.iter().map(|message| told("rule_failed", message.clone())));
             Ok(priced)
@@ -226,15 +207,19 @@ fn price(
     }
 }
 
-/// What a cart comes to without any rule.
-fn by_list(cart: &pricing::Cart, shipping: Option<&ChosenShipping>) -> Result<PricedCart> {
-    let source = shipping.map(|chosen| Source {
+fn source(chosen: &ChosenShipping) -> Source {
+    Source {
         plugin_id: chosen.plugin_id.clone(),
         plugin_version: chosen.plugin_version.clone(),
         digest: chosen.digest.clone(),
-        config_digest: String::new(),
-    });
-    let sums = Sums::new(cart, Settings::default(), &source.unwrap_or_default().into());
+        config_digest: chosen.config_digest.clone(),
+    }
+}
+
+/// What a cart comes to without any rule.
+fn by_list(cart: &pricing::Cart, shipping: Option<&ChosenShipping>) -> Result<PricedCart> {
+    let source = shipping.map(source).unwrap_or_default();
+    let sums = Sums::new(cart, Settings::default(), &source.into());
     // Prices are not negative and quantities not zero, so nothing else can be wrong.
     let sums = sums.map_err(|error| Problem::new(422, "amount_out_of_range").detail(error.to_string()))?;
     Ok(PricedCart { priced: sums.finish(), plugins: Vec::new(), problems: Vec::new(), replay: Value::Null })

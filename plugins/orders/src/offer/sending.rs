@@ -84,5 +84,6 @@ pub(crate) fn chosen(option: ShippingOption) -> ChosenShipping {
         plugin_id: option.source.plugin_id,
         plugin_version: option.source.plugin_version,
         digest: option.source.digest,
+        config_digest: option.source.config_digest,
     }
 }

@@ -564,3 +564,76 @@ fn the_staff_order_for_others() {
     refused(order(&body, support), 403, "forbidden");
     shop.check_settled();
 }
+
+#[test]
+fn any_number_of_skus_that_were_never_counted_can_be_ordered() {
+    let shop = Shop::new();
+    let skus: Vec<String> = (0..40).map(|number| format!("N{number}")).collect();
+    for sku in &skus {
+        shop.product(sku, 100, None, "allow");
+    }
+    let lines: Vec<(&str, u32)> = skus.iter().map(|sku| (sku.as_str(), 1)).collect();
+    assert_eq!(shop.checkout(&shop.cart(&lines, &json!({})), "k").unwrap().status, 201);
+    shop.check_settled();
+}
+
+#[test]
+fn any_number_of_expired_reservations_is_taken_at_once() {
+    let shop = Shop::new();
+    shop.product("MANY", 100, Some(120), "deny");
+    shop.moods(&[Mood::WantsAction; 121]);
+    for number in 0..120 {
+        shop.checkout(&shop.cart(&[("MANY", 1)], &json!({})), &format!("k{number}")).unwrap();
+    }
+    // Held after all of them.
+    shop.advance(1_000);
+    shop.checkout(&shop.cart(&[("B", 5)], &json!({})), "last").unwrap();
+    shop.advance(11 * MINUTE_MS);
+    let answer = shop.checkout(&shop.cart(&[("B", 5), ("MANY", 120)], &json!({})), "all").unwrap();
+    assert_eq!(answer.status, 201);
+    assert_eq!((shop.level("MANY"), shop.level("B")), ((120, 120, 0), (5, 5, 0)));
+    shop.wait_out();
+    shop.check_settled();
+}
+
+#[test]
+fn a_guests_cart_that_a_customer_orders_is_the_customers() {
+    let shop = Shop::new();
+    let cart = shop.cart(&[("A", 1)], &json!({}));
+    let ada = |guest: Option<&str>| Caller {
+        kind: "customer".to_owned(),
+        subject: Some("usr_ada".to_owned()),
+        guest: guest.map(str::to_owned),
+        ..Caller::default()
+    };
+    shop.moods(&[Mood::WantsAction]);
+    let request = shop.request("createOrder", "", "k", &order_of(&cart));
+    let request_key = request.caller.request_key.clone();
+    let order =
+        shop.send(Request { caller: Caller { request_key, ..ada(Some("gst_1")) }, ..request }).unwrap();
+    let claimed = shop.host.document(CARTS, &cart).unwrap();
+    assert_eq!((&claimed["_owner"], &claimed["customerId"]), (&json!("usr_ada"), &json!("usr_ada")));
+    // Later without the cart's token.
+    let id = order.body["id"].as_str().unwrap();
+    let request = shop.request("cancelOrder", id, "", &Value::Null);
+    shop.send(Request { caller: ada(None), ..request }).unwrap();
+    assert_eq!(shop.cart_status(&cart), "active");
+    shop.check();
+}
+
+#[test]
+fn an_order_with_nothing_to_pay_is_found_by_its_repeat_whenever_that_comes() {
+    let shop = Shop::new();
+    let body = json!({"items": [{"sku": "FREE", "quantity": 1}], "email": "ada@example.com"});
+    let request = || {
+        let request = shop.request("createOrder", "", "k", &body);
+        let request_key = request.caller.request_key.clone();
+        Request { caller: Caller { request_key, ..staff() }, ..request }
+    };
+    let first = shop.send(request()).unwrap();
+    shop.advance(48 * 60 * MINUTE_MS);
+    let again = shop.send(request()).unwrap();
+    assert_eq!((again.status, &again.body["id"]), (201, &first.body["id"]));
+    assert_eq!((shop.orders().len(), shop.level("FREE")), (1, (5, 1, 4)));
+    shop.check_settled();
+}

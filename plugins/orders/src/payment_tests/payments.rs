@@ -310,3 +310,24 @@ fn whoever_tries_out_cards_comes_to_an_end() {
     refused(pay(99), 409, "conflict");
     assert_eq!(shop.order(id).order.payments.len(), crate::payments::PAYMENTS_MAX);
 }
+
+#[test]
+fn money_that_came_by_another_way_is_given_back_by_people() {
+    let shop = Shop::new();
+    shop.moods(&[Mood::Offline]);
+    let order = shop.checkout(&shop.cart(&[("A", 1)], &json!({})), "k").unwrap().body;
+    let (id, payment) = (order["id"].as_str().unwrap(), order["payments"][0]["id"].as_str().unwrap());
+    // Staff say that it has come.
+    shop.gateway.borrow_mut().charges.entry(payment.to_owned()).or_default().authorized = 1_000;
+    shop.call("capturePayment", payment, "c", &Value::Null).unwrap();
+    shop.call("cancelOrder", id, "", &Value::Null).unwrap();
+    shop.wait_out();
+    let cancelled = shop.order(id).order;
+    assert_eq!(cancelled.status, OrderStatus::Cancelled);
+    assert_eq!((cancelled.totals.refunded.amount, shop.charge(payment).refunded), (0, 0));
+    assert!(shop.host.log_lines().iter().any(|line| line.contains("its money is to be sent back")));
+    // And that it was sent back.
+    shop.call("refundPayment", payment, "r", &Value::Null).unwrap();
+    assert_eq!(shop.order(id).order.totals.refunded.amount, 1_000);
+    shop.check();
+}

@@ -1,5 +1,7 @@
 //! Hosts that die in the middle.
 
+use plugin_sdk::FieldOperation;
+
 use super::*;
 
 /// The ways in which a host dies while an order is made: before its first commit, around the call of the gateway, and
@@ -233,4 +235,63 @@ fn one_order_that_cannot_be_settled_keeps_no_other_waiting() {
     assert_eq!(status(&shop.orders()[1]), OrderStatus::Confirmed);
     // It holds no stock, so it is given up, and its money goes back.
     assert_eq!(status(&broken), OrderStatus::Expired);
+}
+
+#[test]
+fn an_order_that_cannot_be_read_keeps_the_others_from_nothing() {
+    let shop = Shop::new();
+    shop.moods(&[Mood::WantsAction, Mood::WantsAction]);
+    for key in ["k1", "k2"] {
+        shop.checkout(&shop.cart(&[("A", 1)], &json!({})), key).unwrap();
+    }
+    let [first, second] = [0, 1].map(|at| shop.orders()[at].order.id.clone());
+    let context = Context::new(&shop.host, b"");
+    let mut commit = context.commit();
+    let broken = [("adjustments", json!("nobody knows")), ("_dueAt", json!("2026-01-01T00:00:00.000Z"))];
+    let broken = broken.into_iter().map(|(path, value)| FieldOperation::set(path, value)).collect();
+    commit.update(ORDERS, &first, broken);
+    commit.apply().unwrap();
+    shop.advance(11 * MINUTE_MS);
+    shop.settle();
+    assert_eq!(shop.order(&second).order.status, OrderStatus::Expired);
+    assert!(shop.host.log_lines().iter().any(|line| line.contains("could not be looked after")));
+}
+
+#[test]
+fn an_order_is_asked_about_before_it_expires() {
+    for syncs in [0, 7] {
+        let shop = Shop::new();
+        shop.moods(&[Mood::WantsAction]);
+        let order = shop.checkout(&shop.cart(&[("A", 2)], &json!({})), "k").unwrap().body;
+        let (id, payment) = (order["id"].as_str().unwrap(), order["payments"][0]["id"].as_str().unwrap());
+        // A storefront that asks all the time.
+        for _ in 0..syncs {
+            shop.advance(1_000);
+            shop.call("syncPayment", payment, "", &Value::Null).unwrap();
+        }
+        let due = shop.order(id).due_at.unwrap();
+        assert!(due < timestamp(START_MS + 2 * MINUTE_MS), "{syncs} questions pushed it away to {due}");
+        shop.gateway.borrow_mut().complete(payment, true);
+        shop.advance(11 * MINUTE_MS);
+        shop.settle();
+        assert_eq!(shop.order(id).order.status, OrderStatus::Confirmed);
+        shop.check_settled();
+    }
+}
+
+#[test]
+fn who_asks_how_a_payment_stands_does_not_end_what_is_under_way() {
+    let shop = Shop::new();
+    let cart = shop.cart(&[("A", 2)], &json!({}));
+    // The provider hears of it later.
+    die(&shop, shop.request("createOrder", "", "k", &order_of(&cart)), None, Some(Mood::DiesBefore));
+    let order = shop.the_order();
+    let payment = order.order.payments[0].id.clone();
+    let told = shop.call("syncPayment", &payment, "", &Value::Null).unwrap().body;
+    assert_eq!(told["transactions"][0]["state"], "pending");
+    assert_eq!(shop.the_order().order.status, OrderStatus::Pending);
+    shop.advance(2 * MINUTE_MS);
+    let told = shop.call("syncPayment", &payment, "", &Value::Null).unwrap().body;
+    assert_eq!(told["transactions"][0]["state"], "failed");
+    shop.check_settled();
 }

@@ -220,3 +220,65 @@ fn an_order_remembers_a_bounded_number_of_notices() {
     assert_eq!(shop.order(&order).notices.len(), 100);
     shop.check();
 }
+
+/// A confirmed order of 2000 that is authorised.
+fn authorized(shop: &Shop) -> (String, String) {
+    read_webhooks(shop);
+    let order = shop.checkout(&shop.cart(&[("A", 2)], &json!({})), "k").unwrap().body;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&order["id"]), text(&order["payments"][0]["id"]))
+}
+
+#[test]
+fn a_notice_of_what_is_done_does_not_finish_what_is_open() {
+    for (verb, kind) in [("capturePayment", "capture"), ("refundPayment", "refund")] {
+        let shop = Shop::new();
+        let (order, payment) = authorized(&shop);
+        if kind == "refund" {
+            shop.call("capturePayment", &payment, "c", &Value::Null).unwrap();
+        }
+        let body = json!({"amount": usd(500)});
+        shop.call(verb, &payment, "k1", &body).unwrap();
+        // The second one has not reached the provider when the notice of the first comes.
+        shop.moods(&[Mood::SilentBefore]);
+        assert_eq!(shop.call(verb, &payment, "k2", &body).unwrap_err().code, "payment_unknown");
+        deliver(&shop, "pay", &format!("e1 {kind} {payment} succeeded 500")).unwrap();
+        let states = |shop: &Shop| -> Vec<TransactionState> {
+            let payment = &shop.order(&order).order.payments[0];
+            let of_kind = payment.transactions.iter().filter(|it| it.amount.amount == 500);
+            of_kind.map(|it| it.state).collect()
+        };
+        assert_eq!(states(&shop), [TransactionState::Succeeded, TransactionState::Unknown], "{kind}");
+        // It is asked about at once, and was never heard of.
+        shop.settle();
+        assert_eq!(states(&shop), [TransactionState::Succeeded, TransactionState::Succeeded], "{kind}");
+        let charge = shop.charge(&payment);
+        assert_eq!(if kind == "refund" { charge.refunded } else { charge.captured }, 1_000);
+        shop.check_settled();
+    }
+}
+
+#[test]
+fn a_capture_that_is_told_before_its_authorization_waits_for_it() {
+    let shop = Shop::new();
+    let (_, order, payment) = waiting(&shop);
+    deliver(&shop, "pay", &format!("e2 capture {payment} succeeded 2000")).unwrap();
+    assert_eq!(shop.all::<Value>(NOTICES).len(), 1);
+    shop.gateway.borrow_mut().complete(&payment, true);
+    shop.gateway.borrow_mut().charges.get_mut(&payment).unwrap().captured = 2_000;
+    deliver(&shop, "pay", &format!("e1 authorization {payment} succeeded 2000")).unwrap();
+    shop.advance(MINUTE_MS);
+    shop.settle();
+    let paid = shop.order(&order).order;
+    assert_eq!((paid.totals.paid.amount, paid.totals.due.amount), (2_000, 0));
+    assert_eq!(shop.all::<Value>(NOTICES).len(), 0);
+    shop.check_settled();
+}
+
+#[test]
+fn a_webhook_that_cannot_be_looked_at_is_to_be_sent_again() {
+    let shop = Shop::new();
+    shop.host.read_webhooks(|_| Err(WebhookError::Unavailable("no ledger".to_owned())));
+    let problem = deliver(&shop, "pay", "e1").unwrap_err();
+    assert_eq!((problem.status, problem.code.as_str()), (503, "unavailable"));
+}

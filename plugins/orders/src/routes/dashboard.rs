@@ -30,6 +30,7 @@ pub(crate) fn dashboard(router: &mut Router) {
                     "revenue": money(10_996),
                     "orderCount": 2,
                     "average": money(5_498),
+                    "orders": [{"status": "confirmed", "count": 2}, {"status": "cancelled", "count": 1}],
                     "days": [{"day": "2026-11-22", "revenue": money(10_996), "orderCount": 2}],
                     "bestSellers": [
                         {"sku": "SHIRT-BLUE-S", "name": "Blue Shirt", "quantity": 4, "revenue": money(9_996)},

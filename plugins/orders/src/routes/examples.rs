@@ -60,6 +60,7 @@ pub(super) fn order() -> Value {
             "pluginId": "shipping-flat",
             "pluginVersion": "1.0.0",
             "digest": "0".repeat(64),
+            "configDigest": "1".repeat(64),
         },
         "totals": {
             "items": money(4_998),
@@ -87,6 +88,7 @@ pub(super) fn order() -> Value {
                 "providerReference": "gw_8f14e45f",
                 "reason": null,
                 "credit": false,
+                "plugin": {"version": "1.0.0", "digest": "2".repeat(64), "configDigest": "3".repeat(64)},
                 "at": "2026-11-23T09:00:01.000Z",
             }],
             "nextAction": null,
