@@ -102,6 +102,10 @@ fn money(id: &str, order: &Value, faults: &mut Vec<String>) {
     if items != total("items") {
         faults.push(format!("order {id}: its lines come to {items} and not to {}", total("items")));
     }
+    // What was imported has no adjustments.
+    if !order["_replay"].is_null() {
+        adjustments(id, order, faults);
+    }
     for line in lines(order) {
         let adjusted: i64 = line["adjustments"]
             .as_array()
@@ -151,13 +155,72 @@ fn money(id: &str, order: &Value, faults: &mut Vec<String>) {
     }
 }
 
+/// The adjustments of an order give its totals, have the signs of their kinds, and all of it is in one currency.
+fn adjustments(id: &str, order: &Value, faults: &mut Vec<String>) {
+    let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+    let own = order["adjustments"].as_array().into_iter().flatten();
+    for it in lines(order).filter_map(|line| line["adjustments"].as_array()).flatten().chain(own) {
+        let (kind, amount) = (text(&it["kind"]), number(&it["amount"]["amount"]));
+        let fits = match kind.as_str() {
+            "discount" => amount <= 0,
+            // The price of an option, and what rules change of it.
+            "shipping" => true,
+            _ => amount >= 0,
+        };
+        if !fits || text(&it["digest"]).len() != 64 || text(&it["configDigest"]).len() != 64 {
+            faults.push(format!("order {id}: {it}"));
+        }
+        *sums.entry(kind).or_default() += amount;
+    }
+    for (kind, name) in [
+        ("discount", "discount"),
+        ("surcharge", "surcharge"),
+        ("shipping", "shipping"),
+        ("tax", "tax"),
+        ("tax_included", "taxIncluded"),
+    ] {
+        let (sum, told) = (sums.remove(kind).unwrap_or_default(), number(&order["totals"][name]["amount"]));
+        if sum != told || (kind == "shipping" && sum < 0) {
+            faults.push(format!("order {id}: its adjustments come to a {name} of {sum} and not of {told}"));
+        }
+    }
+    if !sums.is_empty() {
+        faults.push(format!("order {id}: adjustments of other kinds: {sums:?}"));
+    }
+    for money in ["items", "totals", "payments", "adjustments", "shippingMethod"] {
+        foreign(id, &order[money], &order["currency"], faults);
+    }
+}
+
+/// Looks for money in another currency.
+fn foreign(id: &str, value: &Value, currency: &Value, faults: &mut Vec<String>) {
+    match value {
+        Value::Object(members) if members.contains_key("amount") && members.contains_key("currency") => {
+            if members["currency"] != *currency {
+                faults.push(format!("order {id} is in {currency}, and has {value}"));
+            }
+        }
+        Value::Object(members) => members.values().for_each(|it| foreign(id, it, currency, faults)),
+        Value::Array(elements) => elements.iter().for_each(|it| foreign(id, it, currency, faults)),
+        _ => {}
+    }
+}
+
 async fn coupons(host: &TestHost, orders: &BTreeMap<String, Value>, faults: &mut Vec<String>) {
     let mut used: BTreeMap<String, i64> = BTreeMap::new();
     for order in
         orders.values().filter(|order| order["status"] != "cancelled" && order["status"] != "expired")
     {
-        for id in order["_coupons"]["coupons"].as_array().into_iter().flatten() {
-            *used.entry(text(id)).or_default() += 1;
+        for what in ["coupons", "uses"] {
+            for id in order["_coupons"][what].as_array().into_iter().flatten() {
+                *used.entry(text(id)).or_default() += 1;
+            }
+        }
+    }
+    for (id, by_customer) in &documents(host, "coupon_uses").await {
+        let uses = used.get(id).copied().unwrap_or_default();
+        if number(&by_customer["used"]) != uses {
+            faults.push(format!("{by_customer} says how often, and {uses} orders have it"));
         }
     }
     for (id, coupon) in &documents(host, "coupons").await {

@@ -26,6 +26,8 @@ pub const DAMAGES: Size = Size { usual: 100, extended: 2_000 };
 pub const SILENCE_SECONDS: Size = Size { usual: 5, extended: 20 };
 /// Times the primary of a replica set is killed.
 pub const FAILOVERS: Size = Size { usual: 0, extended: 20 };
+/// The same while people buy.
+pub const BUYER_FAILOVERS: Size = Size { usual: 1, extended: 20 };
 /// Seconds in which its nodes are restarted in turn.
 pub const RESTART_SECONDS: Size = Size { usual: 0, extended: 60 };
 /// Rounds of paging while documents come and go.

@@ -9,6 +9,7 @@ use std::{process::Command, time::Duration};
 
 use host::identity::{AccountKind, NewAccount};
 use platform_tests::{
+    conservation,
     host::{SHOP_GRANTS, TestHostBuilder},
     packages::{program, run},
 };
@@ -77,6 +78,7 @@ async fn the_examples_of_the_document_show_what_happens() {
         assert_eq!(here.settled(printed), there.settled(example.shows), "{at}");
     }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    conservation::check(&host).await;
 }
 
 /// A fenced block of the document.

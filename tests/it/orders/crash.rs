@@ -78,15 +78,31 @@ async fn play_all(deed: Deed) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn on_mongodb_a_crash_leaves_all_of_a_checkout_or_nothing() {
+macro_rules! crashes_on_mongodb {
+    ($($test:ident: $deed:expr, $step:expr;)*) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            play_on_mongodb($deed, $step).await;
+        })*
+    };
+}
+
+crashes_on_mongodb! {
+    // After the first commit, after the provider's and after the last.
+    on_mongodb_a_crash_leaves_all_of_a_checkout_or_nothing: Deed::Checkout("tok_approve"), 3;
+    on_mongodb_a_crash_of_a_capture_captures_once: Deed::Capture, 6;
+    on_mongodb_a_crash_of_a_refund_refunds_once: Deed::Refund, 6;
+    on_mongodb_a_crash_of_a_cancellation_cancels_once: Deed::Cancel, 1;
+    on_mongodb_a_crash_while_an_order_expires_gives_everything_back: Deed::Expire, 10;
+}
+
+/// The boundaries of a deed: all of them in the extended run, and otherwise some, of which two are so far apart.
+async fn play_on_mongodb(deed: Deed, step: usize) {
     if !mongod::is_there() {
         return;
     }
     let mut runner = random::runner(1);
-    let deed = Deed::Checkout("tok_approve");
-    // After the first commit, after the provider's and after the last, or all.
-    let (first, step) = if is_extended() { (0, 1) } else { (1, 3) };
+    let (first, step) = if is_extended() { (0, 1) } else { (1, step) };
     for point in deed.points().into_iter().skip(first).step_by(step) {
         for _ in 0..CRASHES_MONGODB.get() {
             let mut scene = deed.scene(Some(mongod::database().await)).await;

@@ -154,7 +154,7 @@ async fn orders_of_many_skus_do_not_wait_for_each_other(mut host: TestHost) {
             false
         }
     });
-    let sold: Vec<bool> = stream::iter(ordering).buffer_unordered(32).collect().await;
+    let sold: Vec<bool> = stream::iter(ordering).buffer_unordered(64).collect().await;
     let sold = sold.into_iter().filter(|sold| *sold).count();
     assert!(sold > 0);
     let kept = documents(&host, "orders").await;

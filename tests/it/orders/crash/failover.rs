@@ -18,7 +18,7 @@ use platform_tests::{
     conservation,
     host::TestHostBuilder,
     shop::{documents, id},
-    sizes::FAILOVERS,
+    sizes::BUYER_FAILOVERS,
     store::mongod::{self, ReplicaSet, TestDatabase},
     wait::{found_within, within},
 };
@@ -32,8 +32,8 @@ const BUYERS: u32 = 60;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_piece_is_sold_twice_while_the_primary_dies() {
-    let rounds = FAILOVERS.get();
-    let Some(program) = mongod::program().filter(|_| rounds > 0) else { return };
+    let rounds = BUYER_FAILOVERS.get();
+    let Some(program) = mongod::program() else { return };
     let mut set = ReplicaSet::start(&program, 3).await;
     let database = Arc::new(TestDatabase { uri: set.uri("shop") });
     let mut host = TestHostBuilder::shop().patient().on_database(database).start().await;
