@@ -7,6 +7,7 @@ mod purchase;
 mod refused;
 mod retries;
 mod stock;
+mod stripe;
 mod swaps;
 mod unanswered;
 mod webhooks;
