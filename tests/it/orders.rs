@@ -6,6 +6,7 @@ mod linear;
 mod purchase;
 mod refused;
 mod retries;
+mod rules;
 mod stock;
 mod stripe;
 mod swaps;
