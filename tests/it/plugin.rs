@@ -13,6 +13,7 @@ mod loading;
 mod native;
 mod outputs;
 mod outside;
+mod priorities;
 mod starting;
 mod swapping;
 mod watching;
