@@ -3,6 +3,7 @@
 mod admission;
 mod budgets;
 mod commits;
+mod configuring;
 mod conflicts;
 mod descriptors;
 mod fixtures;
