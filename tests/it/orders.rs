@@ -1,6 +1,7 @@
 //! Carts, orders and money, from outside.
 
 mod by_example;
+mod coupons;
 mod crash;
 mod linear;
 mod purchase;
