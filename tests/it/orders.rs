@@ -7,6 +7,7 @@ mod linear;
 mod lookups;
 mod purchase;
 mod refused;
+mod repeats;
 mod retries;
 mod rules;
 mod stock;
