@@ -25,6 +25,7 @@ on_each_backend!(
     what_a_part_capture_lets_go_is_paid_anew,
     whoever_is_declined_has_the_cart_and_the_shop_its_stock_back,
     a_customer_whose_bank_asks_is_confirmed_by_a_webhook,
+    a_customer_is_sent_to_the_bank_where_there_is_a_way_back,
     a_customer_who_fails_at_the_bank_has_the_cart_back,
     whatever_stripe_does_an_order_is_charged_once,
     what_stripe_could_not_say_it_tells_by_a_webhook,
@@ -335,6 +336,22 @@ async fn a_customer_whose_bank_asks_is_confirmed_by_a_webhook(shop: Shop) {
         transactions(&paid),
         [moved("authorization", "succeeded", GRAND), moved("capture", "succeeded", GRAND)]
     );
+    conservation::check(&shop.host).await;
+}
+
+async fn a_customer_is_sent_to_the_bank_where_there_is_a_way_back(shop: Shop) {
+    let config = json!({"apiBase": shop.stripe.base(), "returnUrl": "https://shop.example/back"});
+    shop.admin.put("/plugins/payment-stripe/config", &config).await.expect(200);
+    let order = shop.order("sent", "pm_card_threeDSecure2Required").await.1.expect(202);
+    let intent = shop.intent(&order);
+    let url = format!("https://hooks.stripe.example/redirect/{intent}");
+    assert_eq!(order["payments"][0]["nextAction"], json!({"type": "redirect", "url": url}));
+    // Nobody tells that they were there: the shop asks.
+    shop.stripe.complete(&intent, true);
+    let payment = id(&order["payments"][0]);
+    shop.admin.post(&format!("/payments/{payment}/sync"), &json!({})).await.expect(200);
+    assert_eq!(statuses(&shop.read(&order).await), ("confirmed", "authorized"));
+    assert_eq!(shop.stripe.charges(id(&order)), 1);
     conservation::check(&shop.host).await;
 }
 
