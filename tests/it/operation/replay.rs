@@ -19,6 +19,7 @@ on_each_backend!(
     shop().start(), shop().on_mongodb().start();
     a_good_order_comes_to_the_same_again,
     a_total_that_was_changed_in_the_store_is_told,
+    whatever_was_changed_of_an_order_in_the_store_is_told,
     a_record_that_was_changed_in_the_store_is_told,
     what_is_missing_or_damaged_is_named,
 );
@@ -212,6 +213,41 @@ async fn a_total_that_was_changed_in_the_store_is_told(mut host: TestHost) {
     left.all_are_told(&[differs("a total", &changed)]);
 }
 
+async fn whatever_was_changed_of_an_order_in_the_store_is_told(mut host: TestHost) {
+    let admin = host.admin().await;
+    sell(&admin, "CUP", 100).await;
+    let mut all = Vec::new();
+    for pointer in [
+        "/totals/items/amount",
+        "/totals/discount/amount",
+        "/totals/shipping/amount",
+        "/totals/tax/amount",
+        "/items/0/unitPrice/amount",
+        "/items/0/total/amount",
+        "/items/0/adjustments/0/amount/amount",
+        "/items/0/adjustments/2/amount/amount",
+        "/adjustments/0/amount/amount",
+    ] {
+        let order = order(&host, &format!("changed{}", pointer.replace('/', "-"))).await;
+        take_off(&host, id(&order), pointer).await;
+        all.push(differs(pointer, &order));
+    }
+    type Change = fn(&mut Vec<Value>);
+    let changes: [(&str, Change); 3] = [
+        ("an adjustment that is gone", |adjustments| drop(adjustments.remove(1))),
+        ("an adjustment that is there twice", |adjustments| adjustments.push(adjustments[0].clone())),
+        ("an adjustment of somebody else", |adjustments| adjustments[0]["pluginId"] = json!("nobody")),
+    ];
+    for (what, change) in changes {
+        let order = order(&host, &what.replace(' ', "-")).await;
+        tamper(&host, id(&order), |document| {
+            change(document["items"][0]["adjustments"].as_array_mut().unwrap());
+        })
+        .await;
+        all.push(differs(what, &order));
+    }
+    left(host).await.all_are_told(&all);
+}
 async fn a_record_that_was_changed_in_the_store_is_told(mut host: TestHost) {
     let admin = host.admin().await;
     sell(&admin, "CUP", 100).await;

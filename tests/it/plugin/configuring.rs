@@ -1,5 +1,8 @@
 //! `/plugins` over HTTP: what runs is shown as it is, and configured while it runs, at once or not at all.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::{future::join_all, join};
 use hyper::Method;
 use platform_tests::{
     checkout::{SHIPPING, Shopper, sell},
@@ -15,9 +18,12 @@ on_each_backend!(
     a_wrong_configuration_is_refused_with_its_places_and_changes_nothing,
     a_configuration_takes_effect_at_once,
     a_configuration_is_set_over_the_version_that_was_read,
+    of_many_who_configure_one_version_one_does,
+    whoever_looks_while_it_is_configured_sees_versions_that_grow,
     whoever_may_not_configure_does_not,
     a_configuration_that_was_set_survives_a_restart,
     a_file_that_is_edited_counts_again,
+    a_file_that_is_edited_back_counts_too,
     nothing_is_set_over_a_file_that_is_broken,
 );
 
@@ -283,6 +289,61 @@ async fn a_configuration_is_set_over_the_version_that_was_read(mut host: TestHos
     assert_eq!(tax(&guest).await, percent(30));
 }
 
+async fn of_many_who_configure_one_version_one_does(mut host: TestHost) {
+    let admin = host.admin().await;
+    let guest = guest(&mut host).await;
+    for round in 0..3_u64 {
+        let tag = format!("\"{round}\"");
+        let all = (1..=6).map(|percents| {
+            let (admin, tag) = (&admin, &tag);
+            async move { (percents, put(admin, TAX, &taxes(percents), Some(tag)).await) }
+        });
+        let mut done = Vec::new();
+        for (percents, answer) in join_all(all).await {
+            match answer.status.as_u16() {
+                200 => done.push(percents),
+                409 => drop(answer.expect_problem(409, "conflict")),
+                _ => {
+                    let problem = answer.expect_problem(412, "version_conflict");
+                    assert_eq!(
+                        (&problem["expected"], &problem["current"]),
+                        (&json!(round), &json!(round + 1))
+                    );
+                }
+            }
+        }
+        assert_eq!(done.len(), 1, "round {round}: {done:?}");
+        let shown = plugin(&admin, "pricing-tax").await;
+        assert_eq!((&shown["config"], &shown["configVersion"]), (&taxes(done[0]), &json!(round + 1)));
+        assert_eq!(tax(&guest).await, percent(done[0]));
+    }
+}
+
+async fn whoever_looks_while_it_is_configured_sees_versions_that_grow(mut host: TestHost) {
+    let admin = host.admin().await;
+    put(&admin, TAX, &taxes(1), None).await.expect(200);
+    let is_over = AtomicBool::new(false);
+    let looking = async {
+        let mut seen = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            let shown = plugin(&admin, "pricing-tax").await;
+            let ppm = shown["config"]["rates"][0]["ppm"].as_i64().unwrap();
+            seen.push((shown["configVersion"].as_i64().unwrap(), ppm / 10_000));
+        }
+        seen
+    };
+    let configuring = async {
+        for percents in 2..=6 {
+            put(&admin, TAX, &taxes(percents), None).await.expect(200);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let (seen, ()) = join!(looking, configuring);
+    // Each says which configuration it is, and none says that the file counts.
+    assert!(seen.iter().all(|(version, percents)| version == percents), "{seen:?}");
+    assert!(seen.is_sorted(), "{seen:?}");
+}
+
 async fn whoever_may_not_configure_does_not(mut host: TestHost) {
     let admin = host.admin().await;
     let role = json!({"name": "Onlooker", "permissions": ["plugins:read"]});
@@ -414,6 +475,21 @@ async fn a_file_that_is_edited_counts_again(mut host: TestHost) {
     assert_eq!(tax(&guest).await, percent(8));
     host.reload().await;
     assert_eq!(tax(&guest).await, percent(8));
+}
+
+async fn a_file_that_is_edited_back_counts_too(mut host: TestHost) {
+    let admin = host.admin().await;
+    let guest = guest(&mut host).await;
+    host.grant(&file(5)).await;
+    put(&admin, TAX, &taxes(10), None).await.expect(200);
+    assert_eq!(tax(&guest).await, percent(10));
+    host.grant(&file(7)).await;
+    assert_eq!(tax(&guest).await, percent(7));
+    // It says again what it said when something was set over it, which nobody has forgotten and nobody wants.
+    host.grant(&file(5)).await;
+    let shown = plugin(&admin, "pricing-tax").await;
+    assert_eq!((&shown["config"], &shown["configVersion"]), (&taxes(5), &json!(0)), "the file counts");
+    assert_eq!(tax(&guest).await, percent(5));
 }
 
 async fn nothing_is_set_over_a_file_that_is_broken(mut host: TestHost) {
