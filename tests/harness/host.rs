@@ -154,9 +154,26 @@ impl TestHostBuilder {
         self
     }
 
+    /// Replaces a part of the plugins file, which has to be there.
+    pub fn regrant(mut self, part: &str, by: &str) -> Self {
+        assert!(self.grants.contains(part), "{part} is not in {}", self.grants);
+        self.grants = self.grants.replace(part, by);
+        self
+    }
+
     /// Changes the configuration.
     pub fn configure(mut self, change: impl FnOnce(&mut Config) + 'static) -> Self {
         self.configure = Box::new(change);
+        self
+    }
+
+    /// Changes the configuration, after what was changed before.
+    pub fn configure_more(mut self, change: impl FnOnce(&mut Config) + 'static) -> Self {
+        let before = self.configure;
+        self.configure = Box::new(|config| {
+            before(config);
+            change(config);
+        });
         self
     }
 

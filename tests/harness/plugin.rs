@@ -20,6 +20,12 @@ pub fn marked(fixture: &str, marker: &str) -> Vec<u8> {
     bytes
 }
 
+/// A component with a mark in it that changes nothing but its digest: a custom section.
+pub fn stamped(component: &[u8], number: u32) -> Vec<u8> {
+    let content = [&sized(b"stamp")[..], &number.to_le_bytes()].concat();
+    [component, &section(0, &content)].concat()
+}
+
 /// A component with this core module in it, and nothing imported or exported.
 pub fn component_around(module: &[u8]) -> Vec<u8> {
     [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module)].concat()
@@ -88,12 +94,17 @@ impl TestHost {
 
     /// Calls of an operation that ended in this way, as `/metrics` tells.
     pub async fn calls(&self, operation: &str, outcome: &str) -> u64 {
+        self.counted("plugin_calls_total", &[("operation", operation), ("outcome", outcome)]).await
+    }
+
+    /// What a counter comes to over all that has these labels, as `/metrics` tells.
+    pub async fn counted(&self, counter: &str, labels: &[(&str, &str)]) -> u64 {
         let metrics = self.anonymous().get("//metrics").await.text();
-        let (operation, outcome) = (format!("operation=\"{operation}\""), format!("outcome=\"{outcome}\""));
+        let counter = format!("{counter}{{");
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
         metrics
             .lines()
-            .filter(|line| line.starts_with("plugin_calls_total{"))
-            .filter(|line| line.contains(&operation) && line.contains(&outcome))
+            .filter(|line| line.starts_with(&counter) && labels.iter().all(|label| line.contains(label)))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
             .sum()
     }

@@ -51,7 +51,7 @@ pub fn id(resource: &Value) -> &str {
 }
 
 /// Every collection that a request may write to.
-const COLLECTIONS: [&str; 27] = [
+const COLLECTIONS: [&str; 30] = [
     "products",
     "categories",
     "category_tree",
@@ -68,6 +68,7 @@ const COLLECTIONS: [&str; 27] = [
     "payment_notices",
     "sandbox_charges",
     "sandbox_operations",
+    "stripe_attempts",
     "_accounts",
     "_api_keys",
     "_audit",
@@ -76,7 +77,9 @@ const COLLECTIONS: [&str; 27] = [
     "_identity",
     "_jobs",
     "_media",
+    "_plugin_configs",
     "_plugin_sets",
+    "_plugin_settings",
     "_roles",
     "_sessions",
 ];

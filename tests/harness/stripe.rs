@@ -55,6 +55,15 @@ pub enum Trouble {
     TooMany,
 }
 
+/// A request that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Came {
+    /// Such as `POST /v1/refunds`.
+    pub what: String,
+    pub key: Option<String>,
+    pub authorization: Option<String>,
+}
+
 /// A webhook, to be posted as it is with its signature in `Stripe-Signature`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -119,8 +128,13 @@ impl FakeStripe {
         self.ledger().of_order(order_id).map(ledger::Intent::json).collect()
     }
 
-    /// The requests that came so far, as `POST /v1/refunds`.
-    pub fn requests(&self) -> Vec<String> {
+    /// The ids of the refunds of an order, in their order.
+    pub fn refunds(&self, order_id: &str) -> Vec<String> {
+        self.ledger().refunds_of_order(order_id)
+    }
+
+    /// The requests that came so far.
+    pub fn requests(&self) -> Vec<Came> {
         self.ledger().requests.clone()
     }
 
@@ -215,7 +229,12 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         is_form: header(header::CONTENT_TYPE).as_deref() == Some("application/x-www-form-urlencoded"),
     };
     let trouble = shared.troubles.lock().unwrap().pop_front();
-    shared.ledger.lock().unwrap().requests.push(format!("{} {}", call.method, call.path));
+    let came = Came {
+        what: format!("{} {}", call.method, call.path),
+        key: call.key.clone(),
+        authorization: call.authorization.clone(),
+    };
+    shared.ledger.lock().unwrap().requests.push(came);
     match trouble {
         Some(Trouble::Hang) => never().await,
         Some(Trouble::Fail) => return Ok(Answer::api_error().into_response()),

@@ -9,5 +9,6 @@ mod migrate;
 mod orders;
 mod people;
 mod reload_kill;
+mod replay;
 mod restore;
 mod serve;

@@ -3,6 +3,7 @@
 mod admission;
 mod budgets;
 mod commits;
+mod configuring;
 mod conflicts;
 mod descriptors;
 mod fixtures;
@@ -13,6 +14,7 @@ mod loading;
 mod native;
 mod outputs;
 mod outside;
+mod priorities;
 mod starting;
 mod swapping;
 mod watching;

@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    API_KEY, Call,
+    API_KEY, Call, Came,
     answer::{Answer, card_error},
 };
 
@@ -30,7 +30,7 @@ const CREATE_PARAMS: [&str; 9] = [
 
 #[derive(Default)]
 pub(super) struct Ledger {
-    pub(super) requests: Vec<String>,
+    pub(super) requests: Vec<Came>,
     pub(super) keys: BTreeMap<String, Key>,
     pub(super) refunds_take_time: bool,
     intents: Vec<Intent>,
@@ -75,6 +75,11 @@ type Checked<T> = Result<T, Answer>;
 impl Ledger {
     pub(super) fn of_order(&self, order_id: &str) -> impl Iterator<Item = &Intent> {
         self.intents.iter().filter(move |intent| intent.metadata.get("order_id") == Some(&json!(order_id)))
+    }
+
+    pub(super) fn refunds_of_order(&self, order_id: &str) -> Vec<String> {
+        let of_order = |refund: &&Refund| self.of_order(order_id).any(|intent| intent.id == refund.intent);
+        self.refunds.iter().filter(of_order).map(|refund| refund.id.clone()).collect()
     }
 
     pub(super) fn id(&mut self, prefix: &str) -> String {

@@ -13,6 +13,7 @@ use platform_tests::{
     client::Client,
     conservation,
     host::{TestHost, TestHostBuilder, built},
+    plugin::stamped,
     shop::{id, writes_nothing},
     sizes::CHECKOUT_SWAPS,
 };
@@ -257,10 +258,4 @@ async fn a_rule_is_replaced_in_the_middle_of_checkouts(mut host: TestHost) {
         (text("digest"), text("configDigest"), -(2_580 * parts + 500_000) / 1_000_000)
     })
     .await;
-}
-
-/// The component with a mark in it that changes nothing but its digest: a custom section.
-fn stamped(component: &[u8], number: u32) -> Vec<u8> {
-    let content = [&[5][..], b"stamp", &number.to_le_bytes()].concat();
-    [component, &[0, content.len() as u8], &content].concat()
 }
