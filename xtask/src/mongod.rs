@@ -29,10 +29,28 @@ pub(crate) struct Mongod {
     folder: PathBuf,
 }
 
+/// Where a server keeps its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// Where cargo builds: what is measured waits for the disk.
+    OnDisk,
+    /// In memory where there is room for it. Every commit waits for a sync, and a disk that does a hundred of them a
+    /// second makes tests time out that are about something else.
+    InMemory,
+}
+
+/// A folder in memory, and how much must be free there.
+const MEMORY: &str = "/dev/shm";
+const MEMORY_KIB: u64 = 6 * 1024 * 1024;
+
 /// Starts a server with an empty data folder.
-pub(crate) fn start(workspace: &Workspace) -> Result<Mongod> {
+pub(crate) fn start(workspace: &Workspace, data: Data) -> Result<Mongod> {
     let program = program(workspace)?;
-    let runs = workspace.target.join("servers/runs");
+    let on_disk = workspace.target.join("servers/runs");
+    let runs = match data {
+        Data::InMemory if has_memory() => Path::new(MEMORY).join("wares-test-servers"),
+        _ => on_disk,
+    };
     remove_abandoned(&runs);
     let folder = runs.join(process::id().to_string());
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -55,6 +73,19 @@ pub(crate) fn start(workspace: &Workspace) -> Result<Mongod> {
         .stdout(Stdio::null());
     let process = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
     Ok(Mongod { program, address: format!("127.0.0.1:{port}"), process, folder })
+}
+
+/// Whether a server's data fits into memory beside the tests.
+fn has_memory() -> bool {
+    let folder = Command::new("df").args(["--output=avail", MEMORY]).output();
+    let free =
+        folder.ok().and_then(|it| String::from_utf8(it.stdout).ok()?.lines().nth(1)?.trim().parse().ok());
+    let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
+    });
+    let is_enough = |kib: Option<u64>| kib.is_some_and(|kib| kib >= MEMORY_KIB);
+    is_enough(free) && is_enough(memory)
 }
 
 impl Drop for Mongod {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     build,
-    mongod::{self, Mongod},
+    mongod::{self, Data, Mongod},
     shell, slowest,
     workspace::Workspace,
 };
@@ -20,7 +20,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     build::plugins_and_fixtures(workspace)?;
     // Some tests start it.
     build::host(workspace, false)?;
-    let mongod = mongod(workspace)?;
+    let mongod = mongod(workspace, Data::InMemory)?;
 
     let nextest = shell::works("cargo", &["nextest", "--version"]);
     let mut command = workspace.cargo();
@@ -67,8 +67,8 @@ const NOT_TESTED: &str = "MongoDB was NOT TESTED: there is no server, as said ab
 
 /// The server that the tests share. Where it cannot be had its tests are left out, unless that is forbidden.
 #[expect(clippy::disallowed_methods, reason = "a setting of the machine that builds and tests")]
-fn mongod(workspace: &Workspace) -> Result<Option<Mongod>> {
-    match mongod::start(workspace) {
+fn mongod(workspace: &Workspace, data: Data) -> Result<Option<Mongod>> {
+    match mongod::start(workspace, data) {
         Ok(mongod) => Ok(Some(mongod)),
         Err(error) if env::var_os("WARES_TEST_REQUIRE_SERVERS").is_some() => {
             Err(error).context("there is no MongoDB server, and its tests must not be left out")
@@ -83,7 +83,7 @@ fn mongod(workspace: &Workspace) -> Result<Option<Mongod>> {
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     build::plugins_and_fixtures(workspace)?;
     let bench = build::binary(workspace, "bench", true)?;
-    let mongod = mongod(workspace)?;
+    let mongod = mongod(workspace, Data::OnDisk)?;
     let mut command = Command::new(bench);
     command.args(arguments).current_dir(&workspace.root);
     if let Some(mongod) = &mongod {

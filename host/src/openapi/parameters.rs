@@ -56,8 +56,10 @@ pub(super) fn of(route: &Route, generation: &Generation) -> Vec<Value> {
     if route.method == "GET" {
         parameters.push(header("If-None-Match", "An `ETag`: 304 when the representation is still the same."));
     } else {
-        // Of commands those that are about a version.
-        if route.method != "POST" || route.errors.iter().any(|code| code == "version_conflict") {
+        // Of what is posted, commands on a resource that the path names.
+        let is_command =
+            route.path.contains('{') && route.errors.iter().any(|code| code == "version_conflict");
+        if route.method != "POST" || is_command {
             parameters.push(if_match());
         }
         if route.method != "PUT" {

@@ -15,7 +15,6 @@ use std::{
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
@@ -27,7 +26,7 @@ use super::{
     active_set::{self, ActivePlugin, ActiveSetError},
     aot::AotCache,
     call::{LoadedPlugin, PluginRuntime},
-    configs::{self, SetConfig},
+    configs::{self, Counting, SetConfig},
     directory::Watch,
     generation::Generation,
     grants::{GrantsError, PluginEntry, PluginsFile},

@@ -170,7 +170,7 @@ fn is_charged(order: &Value, priced: &Priced) -> bool {
             && amount(&told["total"]) == Some(line.total)
             && is_adjusted(&told["adjustments"], &line.adjustments)
     };
-    let gross = |line: &Value| Some(amount(&line["unitPrice"])?.checked_mul(line["quantity"].as_i64()?)?);
+    let gross = |line: &Value| amount(&line["unitPrice"])?.checked_mul(line["quantity"].as_i64()?);
     let items: Option<i64> = lines.iter().map(gross).sum();
     let Totals { items: sum, discount, surcharge, shipping, tax, tax_included, grand } = priced.totals;
     let totals = [

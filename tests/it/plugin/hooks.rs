@@ -93,7 +93,7 @@ async fn a_rule_that_misbehaves_blocks_is_skipped_or_replaced_as_the_operator_sa
 async fn a_short_answer_that_is_for_every_line_is_bounded_as_well() {
     let host = asker().grants("[plugins.rule.config]\nmode = \"swarm\"\n").start().await;
     let ids: Vec<String> = (0..500).map(|number| format!("l{number}")).collect();
-    let lines: Vec<(&str, u32, i64)> = ids.iter().map(|id| (id.as_str(), 1, 1_000)).collect();
+    let lines: Vec<(&str, i64, i64)> = ids.iter().map(|id| (id.as_str(), 1, 1_000)).collect();
     let refused = host.anonymous().post("/asker/price", &cart(&lines)).await;
     refused.expect_problem(502, "plugin_output_invalid");
     host.anonymous().post("/asker/price", &cart(&lines[..4])).await.expect(200);

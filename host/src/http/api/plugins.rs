@@ -1,7 +1,5 @@
 //! `/plugins`: what runs, and how it is configured.
 
-use std::collections::BTreeMap;
-
 use axum::{extract::State, response::Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -16,7 +14,7 @@ use crate::{
         host::{Call, private, shown},
     },
     plugin::{
-        self, ConfigFault, LoadedPlugin, SetConfig,
+        self, ConfigFault, LoadedPlugin,
         descriptor::Capability,
         grants::{PluginsFile, Right},
     },
