@@ -36,7 +36,7 @@ pub use active_set::active_collections;
 pub use aot::AotCache;
 pub use call::{LoadedPlugin, PluginRuntime};
 pub use component::{ComponentError, ConfigFault, Prepared, digest_of, prepare};
-pub use configs::{SetConfig, digest as config_digest, set as configs_set, setting as config_setting};
+pub use configs::{SetConfig, set as configs_set, setting as config_setting};
 pub use generation::{Generation, Lookup, RouteEntry};
 pub(crate) use handler::VALID_UNTIL;
 pub use handler::{Handled, HandlerProblem, HandlerRequest, HandlerResponse, ListRequest, PagePosition};

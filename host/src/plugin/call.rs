@@ -332,10 +332,12 @@ impl PluginRuntime {
             Ok(checked) => word(checked),
             Err(error) => error.failure.as_str(),
         };
-        let is_to_blame =
-            |error: &CallError| error.failure.blames_plugin() && !(lent && error.failure == Failure::Timeout);
-        let failed = result.as_ref().err().is_some_and(is_to_blame);
-        if let Change::Opened | Change::Reopened = pass.give_back(failed, self.clock.now_ms()) {
+        let failure = result.as_ref().err().map(|error| error.failure);
+        let failed = failure.is_some_and(Failure::blames_plugin);
+        // That another's time was over says neither that it works nor that it fails.
+        if lent && failure == Some(Failure::Timeout) {
+            drop(pass);
+        } else if let Change::Opened | Change::Reopened = pass.give_back(failed, self.clock.now_ms()) {
             tracing::error!(
                 plugin.id = %plugin.id(),
                 operation,

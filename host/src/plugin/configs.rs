@@ -42,11 +42,6 @@ pub(super) fn encoded(config: &Map<String, Value>) -> (Vec<u8>, String) {
     (bytes, digest)
 }
 
-/// The digest by which a configuration is known.
-pub fn digest(config: &Map<String, Value>) -> String {
-    encoded(config).1
-}
-
 /// Keeps a configuration for as long as a price may be looked at again.
 pub(super) async fn keep(store: &Store, digest: &str, config: &[u8]) -> Result<(), CommitError> {
     let text = String::from_utf8_lossy(config).into_owned();

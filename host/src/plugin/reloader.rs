@@ -316,6 +316,10 @@ impl Reloader {
     /// Ends the settings over which the plugins file was edited. One that cannot be ended now counts for nothing either,
     /// until the next time.
     async fn settle(&self, file: &PluginsFile, set: &BTreeMap<String, SetConfig>) {
+        // Nobody edits a file away: it is somewhere else, or being written.
+        if file.plugins.is_empty() {
+            return;
+        }
         for (id, set) in set {
             if set.over.is_empty() || set.over == file.entry(id).config_digest() {
                 continue;

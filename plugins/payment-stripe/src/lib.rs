@@ -192,6 +192,9 @@ fn repayment(operation: &Operation) -> Result<Attempt, PaymentError> {
 /// Writes down what is going to be sent, and sends it.
 fn sent<T: api::Object>(ctx: &Context<'_>, operation: &Operation, attempt: &Attempt) -> Result<T, Failure> {
     let is_first = attempts::begin(ctx, operation, attempt)?;
+    if !is_first {
+        attempts::repeat(ctx, operation)?;
+    }
     match api::repeat::<T>(ctx, operation, attempt) {
         Ok((object, _)) => Ok(object),
         Err(failure) => {

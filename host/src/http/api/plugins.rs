@@ -185,17 +185,20 @@ async fn set_config(
     // What was set over the file as it is counts, also where it is not in force yet.
     let current = set.get(&id).filter(|set| set.over == over).map_or(0, |set| set.version);
     if let Some(expected) = expected.filter(|expected| *expected != current) {
+        // Whoever reads it then must see what another host has set.
+        if app.plugins().reload().await.is_err() {
+            tracing::debug!("Plugins were not reloaded; the running ones go on");
+        }
         return Err(version_conflict(expected, current));
     }
-    let digest = plugin::config_digest(&config);
     let write = plugin::config_setting(&id, config, &over, set.get(&id));
-    match transaction.commit(app.store(), vec![write], Vec::new(), None).await {
-        Ok(_) => {}
+    let version = match transaction.commit(app.store(), vec![write], Vec::new(), None).await {
+        Ok(documents) => documents.into_iter().next().flatten().map_or(0, |setting| setting.version),
         Err(CommitError::Refused(_)) => {
             return Err(ApiError::new("conflict", "Somebody else has configured the plugin meanwhile."));
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     let kept = |why: &str| {
         ApiError::new("plugin_failed", format!("The configuration is kept and not in force: {why}"))
     };
@@ -203,10 +206,8 @@ async fn set_config(
         tracing::warn!(cause = %chain(&error), "Plugins were not reloaded; the running ones go on");
         kept("the plugins could not be reloaded.")
     })?;
-    let current = app.plugins().current();
-    // Another setting may have been put in force after this one.
-    let is_newer = || report.generation < current.id;
-    if current.plugins.get(&id).is_some_and(|loaded| loaded.config_digest == digest) || is_newer() {
+    // Or another one that was set after it.
+    if app.plugins().current().plugins.get(&id).is_some_and(|loaded| loaded.config_version >= version) {
         return Ok(());
     }
     let about = report.refused.iter().find(|refused| refused.source.contains(&id));

@@ -16,6 +16,8 @@ use crate::plugin::{
     outcome::{CallError, Failure},
 };
 
+/// In what time a plugin that works has answered.
+const FAIR_SHARE: Duration = Duration::from_secs(1);
 /// Most rates of one plugin.
 const RATES: usize = 100;
 
@@ -84,8 +86,11 @@ async fn ask(
     let runtime = &reach.runtime;
     let _permit = plugin.gate.enter(1).await?;
     let parcel = guest::Parcel { config: plugin.config.clone(), ..parcel.clone() };
-    let own = Instant::now() + Duration::from_millis(plugin.limits.timeout_ms);
-    let deadline = own.min(reach.deadline);
+    // Who asks needs time for what comes after it, for another plugin in its place too.
+    let now = Instant::now();
+    let share = reach.deadline.saturating_duration_since(now) / 2;
+    let own = Duration::from_millis(plugin.limits.timeout_ms);
+    let deadline = now + own.min(share);
     let invocation = Invocation {
         engine: &runtime.engine,
         plugin,
@@ -94,7 +99,8 @@ async fn ask(
         reach: runtime.provider_reach(plugin, request_id, deadline),
         bound: Bound::Time,
         deadline,
-        lent: deadline < own,
+        // With less than this it cannot be expected to answer.
+        lent: share < own.min(FAIR_SHARE),
     };
     let call = async |store: &mut wasmtime::Store<_>, instance: &wasmtime::component::Instance| {
         let guest = indices.load(&mut *store, instance)?;

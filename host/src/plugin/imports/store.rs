@@ -30,8 +30,10 @@ use crate::{
 
 pub(in crate::plugin) use filter::to_guest as filter_to_guest;
 
-/// Most ids in one read and writes in one commit.
+/// Most ids in one read.
 const BATCH: usize = 1_000;
+/// Most writes of one commit: a parcel of 500 SKUs has two for each.
+const WRITES: usize = 1_100;
 /// Most events of one commit.
 const EVENTS: usize = 1_000;
 
@@ -224,9 +226,9 @@ impl Host for CallState {
         self.budget.spend(bytes)?;
         let response_bytes = self.response_bytes;
         let granted = self.granted()?;
-        if writes.len() > BATCH || events.len() > EVENTS {
+        if writes.len() > WRITES || events.len() > EVENTS {
             granted.transaction.unjoin();
-            return Ok(Err(invalid("", format!("at most {BATCH} writes and {EVENTS} events"))));
+            return Ok(Err(invalid("", format!("at most {WRITES} writes and {EVENTS} events"))));
         }
         let prepared = prepare(granted, writes, events, answer, response_bytes);
         let (writes, events, answer) = match prepared {
