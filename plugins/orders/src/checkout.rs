@@ -163,9 +163,9 @@ fn claim(
     if is_paid {
         operations.push(FieldOperation::set("_activeOf", Value::Null));
     }
-    // A guest's cart that a customer orders is the customer's from now on, who may come back without its token.
+    // A guest's cart that a customer orders is the customer's from now on, who may come back without its token. It stays
+    // what it was otherwise, so that its quote holds.
     if let Some(customer) = customer.filter(|customer| *customer != cart.owner) {
-        operations.push(FieldOperation::set("customerId", json!(customer)));
         operations.push(FieldOperation::set("_owner", json!(customer)));
     }
     let write = commit.update(CARTS, &cart.id, operations);

@@ -19,7 +19,9 @@ use crate::{
 const BATCH: u32 = 100;
 /// A run ends after so many bytes of orders. Each is read and written more than once, and the host bounds what a call
 /// may move: an order that is too large for what is left must not end the run for those before it.
-const RUN_BYTES: usize = 8 * 1024 * 1024;
+const RUN_BYTES: usize = 1024 * 1024;
+/// And after so many orders: it bounds calls too.
+const RUN_ORDERS: usize = 300;
 /// A run ends after the order during which this time was over: the next one goes on.
 const RUN_MS: i64 = 5_000;
 
@@ -34,7 +36,7 @@ pub(crate) fn settle_orders(ctx: &Context<'_>, _: Request) -> Result<Reply> {
         limit: BATCH,
         ..Query::default()
     };
-    let (mut settled, mut bytes) = (0, 0);
+    let (mut settled, mut looked_at, mut bytes) = (0, 0, 0);
     'run: loop {
         let due = ctx.find_raw(ORDERS, &query)?;
         for document in &due.documents {
@@ -43,7 +45,8 @@ pub(crate) fn settle_orders(ctx: &Context<'_>, _: Request) -> Result<Reply> {
                 // The others must not wait for it.
                 Err(problem) => complain(ctx, &document.id, &problem),
             }
-            if ctx.now_ms() - started > RUN_MS || bytes > RUN_BYTES {
+            looked_at += 1;
+            if ctx.now_ms() - started > RUN_MS || bytes > RUN_BYTES || looked_at >= RUN_ORDERS {
                 break 'run;
             }
         }

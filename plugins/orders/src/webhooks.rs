@@ -44,7 +44,7 @@ pub(crate) fn receive(ctx: &Context<'_>, request: Request) -> Result<Reply> {
     let webhook = Webhook { headers: request.headers, body: request.body };
     let notices = ctx.parse_webhook(&provider, &webhook).map_err(|error| refusal(ctx, &provider, error))?;
     for notice in &notices {
-        if !take(ctx, &provider, notice)? {
+        if !take(ctx, &provider, notice, false)? {
             keep(ctx, &provider, notice)?;
         }
     }
@@ -69,8 +69,8 @@ fn refusal(ctx: &Context<'_>, provider: &str, error: WebhookError) -> Problem {
     problem
 }
 
-/// Takes a notice in, if its payment is found.
-fn take(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<bool> {
+/// Takes a notice in, if its payment is found and it is certain what it is about. The last time it need not be.
+fn take(ctx: &Context<'_>, provider: &str, notice: &Notice, is_last: bool) -> Result<bool> {
     let Some((order, payment)) = find(ctx, provider, notice)? else { return Ok(false) };
     let actor = Actor { kind: "provider".to_owned(), id: Some(provider.to_owned()) };
     let id = order.order.id.clone();
@@ -93,7 +93,16 @@ fn take(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<bool> {
                     let outcome = Ok(notice.outcome.clone());
                     settlement::take_in(work, order, &transaction, &outcome, Source::Provider)?;
                 }
-                Meant::Either(open) => transactions::hurry(work.ctx, order, &open),
+                Meant::Either(open) if is_last => {
+                    // The provider cannot say what became of the open one, and tells no more than this.
+                    let outcome = Ok(notice.outcome.clone());
+                    settlement::take_in(work, order, &open, &outcome, Source::Provider)?;
+                }
+                Meant::Either(open) => {
+                    is_taken = false;
+                    transactions::hurry(work.ctx, order, &open);
+                    return Ok(true);
+                }
                 Meant::Later => {
                     is_taken = false;
                     return Ok(false);
@@ -113,7 +122,7 @@ fn take(ctx: &Context<'_>, provider: &str, notice: &Notice) -> Result<bool> {
 /// What a notice is about.
 enum Meant {
     Transaction(String),
-    /// This open one, or one that has succeeded with the same amount: the provider has to be asked about it.
+    /// This open one, or one that has succeeded with the same amount: the provider is asked about it first.
     Either(String),
     /// Nothing that can be yet: what has to come before it is not known.
     Later,
@@ -304,7 +313,9 @@ pub(crate) fn take_kept(ctx: &Context<'_>) -> Result<usize> {
     };
     let mut taken = 0;
     for kept in ctx.find::<StoredNotice>(NOTICES, &query)?.items {
-        let told = kept.data.read().map_or(Ok(true), |notice| take(ctx, &kept.data.provider, &notice));
+        let is_last = kept.data.tries >= TRIES_MAX;
+        let told =
+            kept.data.read().map_or(Ok(true), |notice| take(ctx, &kept.data.provider, &notice, is_last));
         let is_done = match told {
             Ok(is_done) => is_done,
             Err(problem) => {
@@ -319,7 +330,7 @@ pub(crate) fn take_kept(ctx: &Context<'_>) -> Result<usize> {
         let mut commit = ctx.commit();
         if is_done {
             commit.delete(NOTICES, &kept.id);
-        } else if kept.data.tries >= TRIES_MAX {
+        } else if is_last {
             let fields = [("plugin.id", kept.data.provider.as_str()), ("notice.id", &kept.data.notice_id)];
             ctx.log(Level::Warn, "A provider told of a payment that does not exist", &fields);
             commit.delete(NOTICES, &kept.id);

@@ -96,7 +96,7 @@ async fn a_short_answer_that_is_for_every_line_is_bounded_as_well() {
     let lines: Vec<(&str, i64, i64)> = ids.iter().map(|id| (id.as_str(), 1, 1_000)).collect();
     let refused = host.anonymous().post("/asker/price", &cart(&lines)).await;
     refused.expect_problem(502, "plugin_output_invalid");
-    host.anonymous().post("/asker/price", &cart(&lines[..4])).await.expect(200);
+    host.anonymous().post("/asker/price", &cart(&lines[..1])).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,10 @@ pub(crate) fn merge(ctx: &Context<'_>, request: Request) -> Result<Reply> {
             Some(cart) if is_over(ctx, &cart) => (Some(cart), None),
             current => (None, current),
         };
-        let is_done = guest.status == CartStatus::Merged || guest.owner == customer;
+        // One that was ordered as a guest's and came back is the customer's, and not yet their one cart.
+        let is_own =
+            guest.owner == customer && (guest.active_of.is_some() || guest.status != CartStatus::Active);
+        let is_done = guest.status == CartStatus::Merged || is_own;
         if let (true, Some(own)) = (is_done, &current) {
             return show(ctx, &request, own);
         }

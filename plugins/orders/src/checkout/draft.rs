@@ -112,17 +112,14 @@ pub(super) fn draft(
         None => direct_basket(ctx, input)?,
     };
     basket.email.clone_from(&input.email);
-    let (offer, is_held) = match (&input.quote_id, &cart) {
+    let offer = match (&input.quote_id, &cart) {
         (Some(quote), Some(cart)) => quoted(ctx, &basket, quote, &cart.id)?,
-        _ => (offer::of(ctx, &basket)?, false),
+        _ => offer::of(ctx, &basket)?,
     };
     if let Some(problem) = offer.refusal() {
         return Err(problem);
     }
-    // A quote without shipping holds, whatever can be chosen by now.
-    if !is_held || offer.shipping_method.is_some() {
-        check_shipping(ctx, &basket, &offer, cart.is_some())?;
-    }
+    check_shipping(ctx, &basket, &offer, cart.is_some())?;
     if offer.totals.grand.amount > 0 && input.payment.is_none() {
         let message = "There is something to pay.";
         return Err(Problem::validation(vec![FieldError::invalid("/payment", message)]));
@@ -214,8 +211,8 @@ fn direct_basket(ctx: &Context<'_>, input: &OrderInput) -> Result<Basket> {
     })
 }
 
-/// The price that was quoted, as long as it holds and the cart is what it was, and whether it still does.
-fn quoted(ctx: &Context<'_>, basket: &Basket, id: &str, cart: &str) -> Result<(Offer, bool)> {
+/// The price that was quoted, as long as it holds and the cart is what it was.
+fn quoted(ctx: &Context<'_>, basket: &Basket, id: &str, cart: &str) -> Result<Offer> {
     let quote = ctx.get::<StoredQuote>(QUOTES, id)?.filter(|quote| quote.data.cart_id == cart);
     let Some(quote) = quote else {
         return Err(Problem::new(409, "quote_expired").detail("There is no such quote of this cart."));
@@ -223,11 +220,11 @@ fn quoted(ctx: &Context<'_>, basket: &Basket, id: &str, cart: &str) -> Result<(O
     let quote = quote.data;
     let is_same = quote.content == offer::content(basket);
     if is_same && quote.expires_at > ctx.now() {
-        return Ok((offer::of_quote(ctx, &quote)?, true));
+        return offer::of_quote(ctx, &quote);
     }
     let current = offer::of(ctx, basket)?;
     if is_same && current.totals.grand == quote.totals.grand {
-        return Ok((current, false));
+        return Ok(current);
     }
     let detail = if is_same {
         "The quote has expired, and the price has changed since."
