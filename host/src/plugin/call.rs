@@ -54,6 +54,9 @@ pub struct PluginRuntime {
 
 /// A share of the instances is for requests that call payment providers: so many of ten, with two instances for each.
 const PROVIDER_TENTHS: usize = 2;
+/// How often a handler whose guard failed runs again. A version that was overtaken is another one the next time; a guard
+/// may stand for a rule, such as that a coupon that was used stays, and fail each time.
+const GUARDED_RUNS: u32 = 3;
 /// What a request that calls providers keeps of its time for writing down what they said.
 pub(super) const PROVIDER_MARGIN: Duration = Duration::from_secs(2);
 
@@ -195,6 +198,7 @@ impl PluginRuntime {
             },
             None => None,
         };
+        let mut guarded = 0;
         loop {
             let run = Run { generation, plugin, route, request: &request, transaction, request_id };
             let result = self.run(&run, deadline).await;
@@ -207,8 +211,12 @@ impl PluginRuntime {
             }
             match result {
                 Ok(Handled::Problem(_))
-                    if settled.conflicted && route.serialized_by.is_some() && Instant::now() < deadline =>
+                    if settled.conflicted
+                        && route.serialized_by.is_some()
+                        && guarded < GUARDED_RUNS
+                        && Instant::now() < deadline =>
                 {
+                    guarded += u32::from(settled.guarded);
                     transaction.restart();
                 }
                 result => return result,

@@ -76,6 +76,8 @@ struct State {
     record_version: Option<u64>,
     committed: bool,
     conflicted: bool,
+    /// The conflict was over a guard.
+    guarded: bool,
     superseded: bool,
     last: Option<InFlight>,
     /// Writes of the host's own that the next commit takes along.
@@ -265,6 +267,7 @@ impl Transaction {
             answer: state.answered.clone(),
             committed: state.committed,
             conflicted: state.conflicted && !state.committed,
+            guarded: state.guarded,
             superseded: state.superseded,
         }
     }
@@ -284,7 +287,10 @@ impl Transaction {
                         documents.last().and_then(Option::as_ref).map(|record| record.version);
                 }
             }
-            Err(CommitError::Refused(refused)) if parts.is_conflict(refused) => state.conflicted = true,
+            Err(CommitError::Refused(refused)) if parts.is_conflict(refused) => {
+                state.conflicted = true;
+                state.guarded = refused.reason == Refusal::Guard;
+            }
             Err(CommitError::Refused(refused)) if refused.write >= parts.joined => {
                 // Another request with the same key was first.
                 state.superseded |= matches!(
@@ -351,6 +357,8 @@ pub struct Settled {
     pub committed: bool,
     /// The last commit met a version or guard conflict and none went through: the handler may run again.
     pub conflicted: bool,
+    /// It was over a guard, which may fail however often the handler runs.
+    pub guarded: bool,
     /// Another request with the same idempotency key was first.
     pub superseded: bool,
 }
