@@ -4,6 +4,7 @@ mod by_example;
 mod coupons;
 mod crash;
 mod linear;
+mod lists;
 mod lookups;
 mod purchase;
 mod refused;
