@@ -195,12 +195,13 @@ fn adjustments(id: &str, order: &Value, faults: &mut Vec<String>) {
 /// Looks for money in another currency.
 fn foreign(id: &str, value: &Value, currency: &Value, faults: &mut Vec<String>) {
     match value {
-        Value::Object(members) if members.contains_key("amount") && members.contains_key("currency") => {
-            if members["currency"] != *currency {
+        Value::Object(members) => {
+            let is_money = members.contains_key("amount") && members.contains_key("currency");
+            if is_money && members["currency"] != *currency {
                 faults.push(format!("order {id} is in {currency}, and has {value}"));
             }
+            members.values().for_each(|it| foreign(id, it, currency, faults));
         }
-        Value::Object(members) => members.values().for_each(|it| foreign(id, it, currency, faults)),
         Value::Array(elements) => elements.iter().for_each(|it| foreign(id, it, currency, faults)),
         _ => {}
     }
