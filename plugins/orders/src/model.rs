@@ -6,9 +6,13 @@
 mod cart;
 mod coupon;
 mod dashboard;
+mod fulfillment;
+mod history;
 mod import;
 mod order;
+mod payment;
 mod quote;
+mod reservation;
 
 pub use cart::{
     AddressesInput, Cart, CartInput, CartItem, CartItemInput, CartItemPatch, CartLine, CartStatus,
@@ -17,16 +21,22 @@ pub use cart::{
 };
 pub use coupon::{Coupon, CouponInput, StoredCoupon, StoredCouponUse};
 pub use dashboard::{BestSeller, CurrencyFigures, Dashboard, DayFigures, LowStock, StatusCount, Time};
+pub use fulfillment::{
+    Fulfillment, FulfillmentInput, FulfillmentLine, FulfillmentState, FulfillmentStatus, FulfillmentView,
+    Return, ReturnInput, ReturnLine, ReturnStatus, ShipInput,
+};
+pub use history::{Actor, HistoryEntry, StoredHistoryEntry};
 pub use import::{ImportedItem, ImportedStatus, OrderImport};
 pub use order::{
-    Actor, CaptureInput, ChosenShipping, CountedCoupons, DirectItem, Fulfillment, FulfillmentInput,
-    FulfillmentLine, FulfillmentState, FulfillmentStatus, FulfillmentView, HistoryEntry, ImportMark,
-    NextAction, Order, OrderInput, OrderItem, OrderPatch, OrderStatus, OrderUpdate, Payment, PaymentChoice,
-    PaymentStatus, PendingOperation, RefundInput, ReservationState, ReservedItem, Return, ReturnInput,
-    ReturnLine, ReturnStatus, ShipInput, StoredHistoryEntry, StoredOrder, StoredReservation, Transaction,
-    TransactionState, TransactionType,
+    ChosenShipping, CountedCoupons, DirectItem, ImportMark, Order, OrderInput, OrderItem, OrderPatch,
+    OrderStatus, OrderUpdate, StoredOrder,
+};
+pub use payment::{
+    CaptureInput, NextAction, Payment, PaymentChoice, PaymentStatus, PendingOperation, RefundInput,
+    Transaction, TransactionState, TransactionType,
 };
 pub use quote::{PluginUse, Quote, QuotedLine, StoredQuote, Unsold};
+pub use reservation::{ReservationState, ReservedItem, StoredReservation};
 
 use plugin_sdk::{Money, pricing, schema::all_required};
 use schemars::JsonSchema;

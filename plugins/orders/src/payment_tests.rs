@@ -3,6 +3,7 @@
 //! orders.
 
 mod checkout;
+mod coupons;
 mod payments;
 mod random;
 mod recovery;

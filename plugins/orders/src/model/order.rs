@@ -1,18 +1,20 @@
-//! Orders, and what belongs to them: payments, fulfilments, returns, history.
+//! Orders: what was bought, by whom, and where it stands.
 
 use std::collections::BTreeMap;
 
 use plugin_sdk::{
     Money,
     address::Address,
-    pricing::Source,
     schema::{add_read_only, all_required, kept_members},
 };
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Adjustment, CartItemInput, Metadata, PluginUse, Totals};
+use super::{
+    Adjustment, CartItemInput, Fulfillment, FulfillmentStatus, Metadata, Payment, PaymentChoice,
+    PaymentStatus, PendingOperation, PluginUse, Return, Totals,
+};
 
 /// What somebody bought. Names, prices, taxes and the plugins that took part are as they were.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -140,21 +142,6 @@ pub struct ImportMark {
     pub digest: String,
 }
 
-/// What is needed to finish an operation whose outcome is open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PendingOperation {
-    pub payment_id: String,
-    pub idempotency_key: String,
-    pub token: Option<String>,
-    /// The provider's reference at the time.
-    pub reference: Option<String>,
-    /// How often the provider was asked about it.
-    pub attempts: u32,
-    /// When it is asked about next.
-    pub due_at: String,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OrderStatus {
@@ -167,36 +154,6 @@ pub enum OrderStatus {
     Cancelled,
     /// The payment did not come in time.
     Expired,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum PaymentStatus {
-    /// There is nothing to pay, or nobody has tried.
-    None,
-    Pending,
-    /// The customer has to do something.
-    RequiresAction,
-    Authorized,
-    PartiallyPaid,
-    Paid,
-    PartiallyRefunded,
-    Refunded,
-    Voided,
-    Failed,
-    /// The provider did not answer.
-    Unknown,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum FulfillmentStatus {
-    None,
-    /// Some pieces are sent.
-    Partial,
-    Shipped,
-    PartiallyDelivered,
-    Delivered,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -232,250 +189,6 @@ pub struct ChosenShipping {
     /// BLAKE3 of its configuration.
     #[serde(default)]
     pub config_digest: String,
-}
-
-/// An attempt to pay, with everything that came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
-pub struct Payment {
-    pub id: String,
-    /// The payment plugin.
-    pub provider: String,
-    pub amount: Money,
-    /// Append-only, but for the state of those that are open.
-    pub transactions: Vec<Transaction>,
-    /// What the customer has to do.
-    pub next_action: Option<NextAction>,
-    /// The money comes by another way than the provider's.
-    pub offline: bool,
-    #[schemars(extend("format" = "date-time"))]
-    pub created_at: String,
-}
-
-/// What the customer has to do, as the provider says it, such as `{"type": "redirect", "url": "…"}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct NextAction(#[schemars(extend("type" = "object"))] pub Value);
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
-pub struct Transaction {
-    pub id: String,
-    #[serde(rename = "type")]
-    pub kind: TransactionType,
-    pub state: TransactionState,
-    pub amount: Money,
-    /// What the provider calls the payment.
-    pub provider_reference: Option<String>,
-    /// Why it failed, or why it is not known.
-    pub reason: Option<String>,
-    /// Of a refund: whether the money was given back for good, and is not owed again.
-    pub credit: bool,
-    /// Which component of the payment plugin answered last.
-    #[serde(default)]
-    pub plugin: Option<PaymentPlugin>,
-    #[schemars(extend("format" = "date-time"))]
-    pub at: String,
-}
-
-/// A component of a payment plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
-pub struct PaymentPlugin {
-    pub version: String,
-    /// BLAKE3 of the component.
-    pub digest: String,
-    /// BLAKE3 of its configuration.
-    pub config_digest: String,
-}
-
-impl From<&Source> for PaymentPlugin {
-    fn from(source: &Source) -> Self {
-        Self {
-            version: source.plugin_version.clone(),
-            digest: source.digest.clone(),
-            config_digest: source.config_digest.clone(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TransactionType {
-    Authorization,
-    Capture,
-    Refund,
-    Void,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TransactionState {
-    Pending,
-    Succeeded,
-    Failed,
-    /// The provider did not answer.
-    Unknown,
-}
-
-/// A parcel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
-pub struct Fulfillment {
-    pub id: String,
-    pub order_id: String,
-    pub status: FulfillmentState,
-    pub lines: Vec<FulfillmentLine>,
-    pub carrier: Option<String>,
-    pub tracking_number: Option<String>,
-    #[schemars(extend("format" = "date-time"))]
-    pub created_at: String,
-    #[schemars(extend("format" = "date-time"))]
-    pub shipped_at: Option<String>,
-    #[schemars(extend("format" = "date-time"))]
-    pub delivered_at: Option<String>,
-}
-
-/// A fulfilment as an answer of its own.
-pub type FulfillmentView = Fulfillment;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FulfillmentState {
-    Pending,
-    Shipped,
-    Delivered,
-    Cancelled,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FulfillmentLine {
-    #[schemars(length(min = 1, max = 64))]
-    pub item_id: String,
-    #[schemars(range(min = 1, max = 100_000))]
-    pub quantity: u32,
-}
-
-/// Something that comes back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
-pub struct Return {
-    pub id: String,
-    pub order_id: String,
-    pub status: ReturnStatus,
-    pub lines: Vec<ReturnLine>,
-    /// The refund that was made for it: a transaction.
-    pub refund_id: Option<String>,
-    #[schemars(extend("format" = "date-time"))]
-    pub created_at: String,
-    #[schemars(extend("format" = "date-time"))]
-    pub received_at: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReturnStatus {
-    Requested,
-    Approved,
-    Rejected,
-    Received,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReturnLine {
-    #[schemars(length(min = 1, max = 64))]
-    pub item_id: String,
-    #[schemars(range(min = 1, max = 100_000))]
-    pub quantity: u32,
-    #[serde(default)]
-    #[schemars(length(max = 500))]
-    pub reason: String,
-}
-
-/// One thing that happened to an order, for ever.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
-pub struct HistoryEntry {
-    #[serde(default, skip_serializing)]
-    pub id: String,
-    #[serde(default, skip_serializing)]
-    pub version: u64,
-    #[serde(default, skip_serializing)]
-    #[schemars(extend("format" = "date-time"))]
-    pub created_at: String,
-    #[serde(default, skip_serializing)]
-    #[schemars(extend("format" = "date-time"))]
-    pub updated_at: String,
-    pub order_id: String,
-    /// The order's version that it led to.
-    pub order_version: u64,
-    /// Such as `order.created`, `order.status_changed`, `payment.captured`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub actor: Actor,
-    /// What there is to know about it.
-    pub data: Metadata,
-}
-
-/// Who did something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(transform = all_required)]
-pub struct Actor {
-    /// `anonymous`, `customer`, `admin`, `service`, `system` or `provider`.
-    pub kind: String,
-    pub id: Option<String>,
-}
-
-/// An entry as it is stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoredHistoryEntry {
-    #[serde(flatten)]
-    pub entry: HistoryEntry,
-    /// Those of the order.
-    #[serde(rename = "_owners")]
-    pub owners: Vec<String>,
-}
-
-/// The stock that an order holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoredReservation {
-    pub order_id: String,
-    pub state: ReservationState,
-    /// What is held still: shipped pieces are taken off.
-    pub items: Vec<ReservedItem>,
-    /// From when on it no longer counts; null once the order is confirmed.
-    pub expires_at: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReservationState {
-    /// Until it expires.
-    Held,
-    /// Of a confirmed order, until it is sent or cancelled.
-    Committed,
-    /// Given back.
-    Released,
-    /// All is sent.
-    Consumed,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReservedItem {
-    pub sku: String,
-    pub quantity: i64,
 }
 
 /// An order to make: of a cart, or by the staff of what they name.
@@ -522,19 +235,6 @@ pub struct OrderInput {
 
 /// Something that the staff orders for somebody.
 pub type DirectItem = CartItemInput;
-
-/// How to pay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PaymentChoice {
-    /// One of the payment methods.
-    #[schemars(length(min = 1, max = 64))]
-    pub provider: String,
-    /// What the provider gave the client.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 1_000))]
-    pub token: Option<String>,
-}
 
 /// What the staff may set of an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -598,68 +298,4 @@ fn order_members(schema: &mut Schema) {
     ] {
         add_read_only(schema, other, json!({}));
     }
-}
-
-/// How much to capture; all that remains otherwise.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CaptureInput {
-    #[serde(default)]
-    pub amount: Option<Money>,
-}
-
-/// How much to refund; all that remains otherwise.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RefundInput {
-    #[serde(default)]
-    pub amount: Option<Money>,
-    #[serde(default)]
-    #[schemars(length(max = 500))]
-    pub reason: String,
-    /// Whether the money is given back for good. Otherwise it is owed again.
-    #[serde(default = "yes")]
-    #[schemars(extend("default" = true))]
-    pub credit: bool,
-    /// The return that it is for.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 64))]
-    pub return_id: Option<String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// A parcel to pack; everything that is not in one yet otherwise.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FulfillmentInput {
-    #[serde(default)]
-    #[schemars(length(max = 500))]
-    pub lines: Vec<FulfillmentLine>,
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 100))]
-    pub carrier: Option<String>,
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 200))]
-    pub tracking_number: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ShipInput {
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 100))]
-    pub carrier: Option<String>,
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 200))]
-    pub tracking_number: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReturnInput {
-    #[schemars(length(min = 1, max = 500))]
-    pub lines: Vec<ReturnLine>,
 }
