@@ -4,6 +4,21 @@ use serde_json::Value;
 
 use crate::host::{TestHost, TestHostBuilder, built};
 
+/// How the fixture `rule` misbehaves: its mode, the code that a call which it blocks is refused with, and what its failure
+/// is called.
+pub const MISBEHAVIOURS: [(&str, &str, &str); 10] = [
+    ("loop", "plugin_failed", "cpu"),
+    ("trap", "plugin_failed", "trap"),
+    ("memory", "plugin_failed", "memory"),
+    ("refuse", "plugin_failed", "refused"),
+    ("sleep", "plugin_failed", "denied"),
+    ("foreign", "plugin_output_invalid", "output"),
+    ("unknown-line", "plugin_output_invalid", "output"),
+    ("overflow", "plugin_output_invalid", "output"),
+    ("gift", "plugin_output_invalid", "output"),
+    ("many", "plugin_output_invalid", "output"),
+];
+
 const MARKER: &[u8] = b"FIXTURE-MARKER:";
 const MARKER_BYTES: usize = 16;
 

@@ -9,7 +9,7 @@ use platform_tests::{
     client::Client,
     conservation,
     host::{TestHost, TestHostBuilder, built},
-    plugin::marked,
+    plugin::{MISBEHAVIOURS, marked},
     shop::{id, writes_nothing},
 };
 use serde_json::{Value, json};
@@ -23,19 +23,6 @@ on_each_backend!(
     a_rule_without_a_former_version_blocks_the_sale,
     a_rule_that_keeps_failing_is_not_called_for_a_while,
 );
-
-/// What the rule does, what the refusal is, and what its failure is called.
-const BAD: [(&str, &str, &str); 9] = [
-    ("loop", "plugin_failed", "cpu"),
-    ("trap", "plugin_failed", "trap"),
-    ("memory", "plugin_failed", "memory"),
-    ("refuse", "plugin_failed", "refused"),
-    ("foreign", "plugin_output_invalid", "output"),
-    ("unknown-line", "plugin_output_invalid", "output"),
-    ("overflow", "plugin_output_invalid", "output"),
-    ("gift", "plugin_output_invalid", "output"),
-    ("many", "plugin_output_invalid", "output"),
-];
 
 /// The rules beside it: 10 % off before it, and 10 % tax behind it.
 const BESIDE: &str = r#"
@@ -141,7 +128,7 @@ async fn a_rule_that_misbehaves_is_left_out_where_the_operator_says_skip(mut hos
     assert_eq!(outcomes(&order), applied);
 
     let skipped = [("pricing-promotions", "applied"), ("rule", "skipped"), ("pricing-tax", "applied")];
-    for (mode, _, outcome) in BAD {
+    for (mode, _, outcome) in MISBEHAVIOURS {
         set(&host, mode, "skip").await;
         let says = [format!("The pricing plugin `rule` failed ({outcome}).")];
         let failed = failures(&host, outcome, "skip").await;
@@ -205,7 +192,7 @@ async fn a_rule_that_misbehaves_blocks_the_sale_where_the_operator_says_block(mu
     let quoted = guest(&host).await;
     let quote = quoted.quote().await;
     let waiting = guest(&host).await;
-    for (mode, code, outcome) in BAD {
+    for (mode, code, outcome) in MISBEHAVIOURS {
         set(&host, mode, "block").await;
         let failed = failures(&host, outcome, "block").await;
         is_blocked(&host, &waiting, &format!("blocked-{mode}"), 502, code).await;
@@ -265,7 +252,7 @@ async fn a_bad_component_or_configuration_falls_back_to_the_one_before(mut host:
     let admin = host.admin().await;
     sell(&admin, "CUP", 200).await;
     let component = std::fs::read(built("fixtures", "rule")).unwrap();
-    for (bad, _, outcome) in BAD {
+    for (bad, _, outcome) in MISBEHAVIOURS {
         set(&host, "rate", "last_good").await;
         let former = serving(&admin).await;
         set(&host, bad, "last_good").await;
@@ -277,7 +264,7 @@ async fn a_bad_component_or_configuration_falls_back_to_the_one_before(mut host:
         falls_back(&host, &format!("configuration-{bad}"), outcome, &former).await;
     }
     set(&host, "rate", "last_good").await;
-    for (bad, _, outcome) in [BAD[0], BAD[1], BAD[5]] {
+    for (bad, _, outcome) in [MISBEHAVIOURS[0], MISBEHAVIOURS[1], MISBEHAVIOURS[6]] {
         host.install("rule.wasm", &component).await;
         let former = serving(&admin).await;
         host.install("rule.wasm", &marked("rule", bad)).await;

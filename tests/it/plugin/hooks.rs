@@ -3,6 +3,7 @@
 use hyper::Method;
 use platform_tests::{
     host::{TestHost, TestHostBuilder},
+    plugin::MISBEHAVIOURS,
     shop::documents,
     wait::eventually,
 };
@@ -55,20 +56,8 @@ async fn a_rule_is_asked_and_named_with_what_it_did() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_misbehaves_blocks_is_skipped_or_replaced_as_the_operator_says() {
     let host = asker().start().await;
-    let bad = [
-        ("loop", "plugin_failed", "cpu"),
-        ("trap", "plugin_failed", "trap"),
-        ("memory", "plugin_failed", "memory"),
-        ("refuse", "plugin_failed", "refused"),
-        ("foreign", "plugin_output_invalid", "output"),
-        ("unknown-line", "plugin_output_invalid", "output"),
-        ("overflow", "plugin_output_invalid", "output"),
-        ("gift", "plugin_output_invalid", "output"),
-        ("many", "plugin_output_invalid", "output"),
-        ("sleep", "plugin_failed", "denied"),
-    ];
     let body = cart(&[("a", 1, 1_000)]);
-    for (number, (bad, code, outcome)) in bad.into_iter().enumerate() {
+    for (number, (bad, code, outcome)) in MISBEHAVIOURS.into_iter().enumerate() {
         host.grant(&mode(bad, "")).await;
         let refused = host.anonymous().post("/asker/price", &body).await;
         assert_eq!(refused.expect_problem(502, code)["code"], code, "{bad}");
