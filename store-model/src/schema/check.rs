@@ -67,11 +67,13 @@ impl CollectionSchema {
         for field in &self.fields {
             let path = &field.path;
             self.validate_path(path)?;
-            if path.split('.').next().is_some_and(|first| HOST_MEMBERS.contains(&first)) {
+            let is_host = |first: &str| HOST_MEMBERS.iter().any(|member| member.eq_ignore_ascii_case(first));
+            if path.split('.').next().is_some_and(is_host) {
                 return Err(self.error(&format!("`{path}` is kept and declared by the host")));
             }
-            if !seen.insert(path) {
-                return Err(self.error(&format!("`{path}` is declared twice")));
+            // Names of tables, indexes and columns are the same to SQLite whatever their case.
+            if !seen.insert(path.to_ascii_lowercase()) {
+                return Err(self.error(&format!("`{path}` is declared twice, or again in another case")));
             }
             if field.access == Access::Unique && field.kind == FieldKind::Boolean {
                 return Err(self.error(&format!("`{path}` is a boolean and cannot be unique")));
@@ -83,6 +85,10 @@ impl CollectionSchema {
     fn validate_owner(&self) -> Result<(), SchemaError> {
         let Some(owner) = &self.owner else { return Ok(()) };
         self.validate_path(owner)?;
+        let is_other = |field: &Field| field.path != *owner && field.path.eq_ignore_ascii_case(owner);
+        if self.fields.iter().any(is_other) {
+            return Err(self.error(&format!("the owner field `{owner}` is declared again in another case")));
+        }
         match self.field(owner) {
             Some(field) if field.kind == FieldKind::Text && !HOST_MEMBERS.contains(&owner.as_str()) => Ok(()),
             _ => Err(self.error(&format!("the owner field `{owner}` must be a text, or several"))),
@@ -172,7 +178,10 @@ mod tests {
             |schema| schema.owner = Some("price".to_owned()),
             |schema| schema.owner = Some("id".to_owned()),
             |schema| schema.fields.push(Field::text("slug", Access::Scan)),
+            |schema| schema.fields.push(Field::text("Slug", Access::Scan)),
+            |schema| schema.owner = Some("SLUG".to_owned()),
             |schema| schema.fields.push(Field::text("version", Access::Scan)),
+            |schema| schema.fields.push(Field::timestamp("createdat", Access::Scan)),
             |schema| schema.fields.push(Field::text("a..b", Access::Scan)),
             |schema| schema.fields.push(Field::text("a'b", Access::Scan)),
             |schema| schema.fields.push(Field::boolean("flag", Access::Unique)),

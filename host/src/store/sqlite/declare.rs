@@ -46,6 +46,18 @@ pub(super) fn load(connection: &Connection) -> Result<Tables, Fault> {
     Ok(tables)
 }
 
+/// Brings a database of the first format to the second, in a transaction of the caller: fields that had an index over
+/// the JSON get columns.
+pub(super) fn give_columns(connection: &Connection) -> Result<(), Fault> {
+    for table in load(connection)?.values() {
+        let indexes = table.indexes();
+        indexes.iter().try_for_each(|index| connection.execute_batch(&index.drop))?;
+        table.change_columns(&[]).iter().try_for_each(|sql| connection.execute_batch(sql))?;
+        indexes.iter().try_for_each(|index| make(connection, index))?;
+    }
+    Ok(())
+}
+
 /// Changes the database to fit the declarations, in a transaction of the caller. The result replaces the
 /// tables once that is committed.
 pub(super) fn declare(
@@ -111,6 +123,7 @@ fn change(connection: &Connection, old: &Table, new: &Table) -> Result<(), Decla
     for gone in indexes.iter().filter(|index| !kept.contains(index)) {
         connection.execute_batch(&gone.drop)?;
     }
+    new.change_columns(old.columns()).iter().try_for_each(|sql| connection.execute_batch(sql))?;
     let sides = |table: &Table| -> BTreeMap<String, Derived> {
         table.multi_fields().map(|field| (field.path.clone(), table.side_derived(field))).collect()
     };

@@ -72,7 +72,7 @@ fn add(
     let field = table.schema.field(facet.path());
     let (value, row, source) = match field.is_some_and(|field| field.multi) {
         true => ("s.value".to_owned(), "s.doc", format!("{} s", table.side(facet.path()))),
-        false => (Table::expression(facet.path()), "d.n", format!("{} d", table.name)),
+        false => (table.expression(facet.path()), "d.n", format!("{} d", table.name)),
     };
     let mut sql = Sql::default();
     sql.push(&format!("SELECT {value}, COUNT(*) FROM "));

@@ -145,11 +145,11 @@ impl Sql {
         match (multi, negated) {
             (false, false) => {
                 self.push("(");
-                condition(self, &Table::expression(path), false);
+                condition(self, &table.expression(path), false);
                 self.push(")");
             }
             (false, true) => {
-                let expression = Table::expression(path);
+                let expression = table.expression(path);
                 self.push(&format!("({expression} IS NULL OR "));
                 condition(self, &expression, true);
                 self.push(")");
@@ -175,7 +175,7 @@ impl Sql {
             self.push(&format!("{not}EXISTS (SELECT 1 FROM {} s WHERE s.doc = d.n)", table.side(path)));
         } else {
             let not = if is_null { "" } else { "NOT " };
-            self.push(&format!("{} IS {not}NULL", Table::expression(path)));
+            self.push(&format!("{} IS {not}NULL", table.expression(path)));
         }
     }
 }

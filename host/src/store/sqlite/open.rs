@@ -9,7 +9,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::fault::Fault;
+use super::{declare, fault::Fault};
 use crate::store::{
     config::EmbeddedConfig,
     error::{OpenError, Unavailable},
@@ -18,7 +18,9 @@ use crate::store::{
 /// Marks our files ("WARE"), so that we do not write into another program's database.
 const APPLICATION_ID: i64 = 0x5741_5245;
 /// Version of the layout. A change of the layout migrates from the versions before it.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+/// The version in which indexes were over the JSON, and fields had no columns.
+const FORMAT_WITHOUT_COLUMNS: i64 = 1;
 /// Older releases can lose a transaction when two connections checkpoint at the same time.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// Checking reads the whole file; above this size it would keep a shop closed for too long.
@@ -54,7 +56,7 @@ pub(super) fn open(config: &EmbeddedConfig) -> Result<Opened, OpenError> {
             return Err(OpenError::Damaged { file, reason: problem });
         }
     }
-    initialise(&connection).map_err(damage)?;
+    initialise(&connection, &file).map_err(damage)?;
     Ok(Opened { connection, file, lock })
 }
 
@@ -153,19 +155,55 @@ fn check_identity(connection: &Connection, file: &Path) -> Result<(), OpenError>
     }
     let empty = pragma("schema_version")? == 0;
     match (pragma("application_id")?, pragma("user_version")?) {
-        (APPLICATION_ID, FORMAT) => Ok(()),
+        (APPLICATION_ID, FORMAT | FORMAT_WITHOUT_COLUMNS) => Ok(()),
         (0, 0) if empty => Ok(()),
         (APPLICATION_ID, found) => Err(OpenError::Format { file: file.to_owned(), found, known: FORMAT }),
         _ => Err(OpenError::Foreign { file: file.to_owned() }),
     }
 }
 
-fn initialise(connection: &Connection) -> Result<(), Fault> {
-    connection.execute_batch(&format!(
+/// Makes a new database, or brings an old one to the present layout; whole or not at all.
+fn initialise(connection: &Connection, file: &Path) -> Result<(), Fault> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // Where the disk is full nothing can be written, and the database can still be read.
+    if found == FORMAT {
+        return Ok(());
+    }
+    if found == FORMAT_WITHOUT_COLUMNS {
+        tracing::info!(file = %file.display(), "The database gets the layout of this version; this takes a while");
+    }
+    with_temporary_files(connection, || initialise_whole(connection, found))?;
+    if found == FORMAT_WITHOUT_COLUMNS {
+        tracing::info!(file = %file.display(), "The database has the layout of this version");
+    }
+    Ok(())
+}
+
+/// Keeps on disk meanwhile what a statement needs to be undone: one that changes a whole table would need as much memory.
+/// No transaction may be open before.
+pub(super) fn with_temporary_files<T, E: From<rusqlite::Error>>(
+    connection: &Connection,
+    change: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    connection.execute_batch("PRAGMA temp_store = FILE")?;
+    let changed = change();
+    let restored = connection.execute_batch("PRAGMA temp_store = MEMORY");
+    // What went wrong first is told.
+    let changed = changed?;
+    restored?;
+    Ok(changed)
+}
+
+fn initialise_whole(connection: &Connection, found: i64) -> Result<(), Fault> {
+    connection.execute_batch(
         "BEGIN IMMEDIATE; \
-         CREATE TABLE IF NOT EXISTS collection (name TEXT PRIMARY KEY, schema TEXT NOT NULL) STRICT, WITHOUT ROWID; \
-         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; \
-         COMMIT;"
+         CREATE TABLE IF NOT EXISTS collection (name TEXT PRIMARY KEY, schema TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    )?;
+    if found == FORMAT_WITHOUT_COLUMNS {
+        declare::give_columns(connection)?;
+    }
+    connection.execute_batch(&format!(
+        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))?;
     Ok(())
 }

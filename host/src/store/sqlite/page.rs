@@ -153,9 +153,9 @@ pub(super) fn page_statements(
     let keys = &prepared.order.keys;
     let mut statements = Vec::new();
     match &prepared.after {
-        Some(after) => statements_after(&base, keys, after, &mut statements),
+        Some(after) => statements_after(table, &base, keys, after, &mut statements),
         None => {
-            push_order(&mut base, keys);
+            push_order(&mut base, table, keys);
             statements.push(base);
         }
     }
@@ -172,24 +172,30 @@ fn fetch_last(table: &Table, statement: &mut Sql, keys: &[OrderKey]) {
         "SELECT d.id, d.version, d.body, r.rank FROM ({inner}) r CROSS JOIN {} d ON d.n = r.n",
         table.name
     ));
-    push_keys(statement, keys);
+    push_keys(statement, table, keys);
 }
 
-fn statements_after(base: &Sql, keys: &[OrderKey], after: &[Scalar], statements: &mut Vec<Sql>) {
+fn statements_after(
+    table: &Table,
+    base: &Sql,
+    keys: &[OrderKey],
+    after: &[Scalar],
+    statements: &mut Vec<Sql>,
+) {
     for (depth, key) in keys.iter().enumerate().rev() {
         let mut same = base.clone();
         for (key, value) in keys.iter().zip(after).take(depth) {
             same.push(" AND ");
-            push_same(&mut same, key, value);
+            push_same(&mut same, table, key, value);
         }
-        let expression = expression(key);
+        let expression = expression(table, key);
         let value = &after[depth];
         let ascending = key.direction() == Direction::Ascending;
         if !value.is_null() {
             let mut beyond = same.clone();
             beyond.push(&format!(" AND {expression} {} ", if ascending { ">" } else { "<" }));
             beyond.bind(sql_value(value));
-            push_order(&mut beyond, &keys[depth..]);
+            push_order(&mut beyond, table, &keys[depth..]);
             statements.push(beyond);
         }
         // Null is the least: everything else comes after it ascending, and it after everything descending.
@@ -200,7 +206,7 @@ fn statements_after(base: &Sql, keys: &[OrderKey], after: &[Scalar], statements:
         };
         if let Some(null) = null {
             same.push(&format!(" AND {expression} IS {null}"));
-            push_order(&mut same, &keys[depth..]);
+            push_order(&mut same, table, &keys[depth..]);
             statements.push(same);
         }
     }
@@ -265,24 +271,24 @@ fn push_where(sql: &mut Sql, table: &Table, filter: &Filter, scope: Option<&Scop
     sql.push_filter(table, filter, false);
 }
 
-fn push_order(sql: &mut Sql, keys: &[OrderKey]) {
-    push_keys(sql, keys);
+fn push_order(sql: &mut Sql, table: &Table, keys: &[OrderKey]) {
+    push_keys(sql, table, keys);
     sql.push(" LIMIT ? OFFSET ?");
 }
 
-fn push_keys(sql: &mut Sql, keys: &[OrderKey]) {
+fn push_keys(sql: &mut Sql, table: &Table, keys: &[OrderKey]) {
     sql.push(" ORDER BY ");
     for (position, key) in keys.iter().enumerate() {
         sql.push(if position == 0 { "" } else { ", " });
-        sql.push(&expression(key));
+        sql.push(&expression(table, key));
         if key.direction() == Direction::Descending {
             sql.push(" DESC");
         }
     }
 }
 
-fn push_same(sql: &mut Sql, key: &OrderKey, value: &Scalar) {
-    sql.push(&expression(key));
+fn push_same(sql: &mut Sql, table: &Table, key: &OrderKey, value: &Scalar) {
+    sql.push(&expression(table, key));
     if value.is_null() {
         return sql.push(" IS NULL");
     }
@@ -290,10 +296,10 @@ fn push_same(sql: &mut Sql, key: &OrderKey, value: &Scalar) {
     sql.bind(sql_value(value));
 }
 
-fn expression(key: &OrderKey) -> String {
+fn expression(table: &Table, key: &OrderKey) -> String {
     match key {
         OrderKey::Rank => "r.rank".to_owned(),
-        OrderKey::Field(key) => Table::expression(&key.path),
+        OrderKey::Field(key) => table.expression(&key.path),
     }
 }
 

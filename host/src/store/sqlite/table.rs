@@ -1,15 +1,17 @@
 //! How a collection lies in the database.
 //!
 //! - `doc_<collection>`: one row per document, its JSON as text. `n` is what other tables refer to.
-//! - Expression indexes over the JSON for single fields. Index and query use the same expression text, which
-//!   is what makes SQLite use the one for the other.
+//! - In it a column `field:<path>` for each single field that has an index. An update sets those that changed, and SQLite
+//!   touches the indexes of these only; one over an expression of the JSON it would renew at every update.
 //! - `multi_<collection>:<path>`: one row per distinct element of a multi field.
 //! - `text_<collection>`: one row per token.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
+use serde_json::{Map, Value};
 use store_model::{
     Access, CollectionSchema, Document, Scalar,
+    evaluate::scalar_at,
     schema::{Field, HOST_MEMBERS},
 };
 
@@ -24,8 +26,9 @@ pub(super) struct Table {
     pub(super) get: String,
     pub(super) read: String,
     pub(super) insert: String,
-    pub(super) update: String,
     pub(super) delete: String,
+    /// The paths that have columns of their own, in the order of the columns.
+    columns: Vec<String>,
 }
 
 /// An object of the database that follows from a declaration.
@@ -38,23 +41,62 @@ pub(super) struct Derived {
 impl Table {
     pub(super) fn new(schema: CollectionSchema) -> Self {
         let name = format!("\"doc_{}\"", schema.name);
+        let columns = indexed_paths(&schema);
+        let (mut into, mut values) = (String::new(), String::new());
+        for (position, path) in columns.iter().enumerate() {
+            let _ = write!(into, ", {}", column(path));
+            let _ = write!(values, ", ?{}", position + 4);
+        }
         Self {
             get: format!("SELECT version, body FROM {name} d WHERE id = ?1"),
             read: format!("SELECT n, body FROM {name} WHERE id = ?1"),
-            insert: format!("INSERT INTO {name} (id, version, body) VALUES (?1, ?2, ?3)"),
-            update: format!("UPDATE {name} SET version = ?2, body = ?3 WHERE n = ?1"),
+            insert: format!("INSERT INTO {name} (id, version, body{into}) VALUES (?1, ?2, ?3{values})"),
             delete: format!("DELETE FROM {name} WHERE n = ?1"),
             schema: Arc::new(schema),
+            columns,
             name,
         }
     }
 
-    /// The expression for a single field. Declared paths hold nothing that would have to be escaped.
-    pub(super) fn expression(path: &str) -> String {
+    /// The expression for a single field.
+    pub(super) fn expression(&self, path: &str) -> String {
         match path {
             "id" | "version" => path.to_owned(),
-            _ => format!("json_extract(body,'$.\"{}\"')", path.replace('.', "\".\"")),
+            _ if self.columns.iter().any(|column| column == path) => column(path),
+            _ => extract(path),
         }
+    }
+
+    /// What a document has in each column.
+    pub(super) fn values(&self, document: &Map<String, Value>) -> Vec<SqlValue> {
+        self.columns.iter().map(|path| sql_value(&scalar_at(document, path))).collect()
+    }
+
+    /// The statement that brings a row from an old document to a new one, and what it sets besides row number, version
+    /// and body. It names only the columns that change, since SQLite renews the indexes of all that are named.
+    pub(super) fn update(
+        &self,
+        old: Option<&Map<String, Value>>,
+        new: &Map<String, Value>,
+    ) -> (String, Vec<SqlValue>) {
+        let mut sql = format!("UPDATE {} SET version = ?2, body = ?3", self.name);
+        let mut values = Vec::new();
+        for path in &self.columns {
+            let value = scalar_at(new, path);
+            if old.is_none_or(|old| scalar_at(old, path) != value) {
+                values.push(sql_value(&value));
+                let _ = write!(sql, ", {} = ?{}", column(path), values.len() + 3);
+            }
+        }
+        sql.push_str(" WHERE n = ?1");
+        (sql, values)
+    }
+
+    /// A condition that holds where a column does not have what the document has, if there are columns.
+    pub(super) fn disagreement(&self) -> Option<String> {
+        let differs = |path: &String| format!("{} IS NOT {}", column(path), extract(path));
+        let all: Vec<String> = self.columns.iter().map(differs).collect();
+        (!all.is_empty()).then(|| all.join(" OR "))
     }
 
     /// The quoted name of the side table of a multi field.
@@ -72,11 +114,35 @@ impl Table {
     }
 
     pub(super) fn create(&self) -> String {
+        let columns: String = self.columns.iter().map(|path| format!("{} ANY, ", column(path))).collect();
         format!(
             "CREATE TABLE {} (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, \
-             body TEXT NOT NULL) STRICT",
+             {columns}body TEXT NOT NULL) STRICT",
             self.name
         )
+    }
+
+    /// The statements that give a table with the columns of `old` those of this one, filled from the documents. No
+    /// index may be on a column that goes. New columns come behind the body, where they are found more slowly than those of a
+    /// table that had them from the start.
+    pub(super) fn change_columns(&self, old: &[String]) -> Vec<String> {
+        let gone = old.iter().filter(|path| !self.columns.contains(path));
+        let mut statements: Vec<String> =
+            gone.map(|path| format!("ALTER TABLE {} DROP COLUMN {}", self.name, column(path))).collect();
+        let added: Vec<&String> = self.columns.iter().filter(|path| !old.contains(path)).collect();
+        for path in &added {
+            statements.push(format!("ALTER TABLE {} ADD COLUMN {} ANY", self.name, column(path)));
+        }
+        if !added.is_empty() {
+            let set: Vec<String> =
+                added.iter().map(|path| format!("{} = {}", column(path), extract(path))).collect();
+            statements.push(format!("UPDATE {} SET {}", self.name, set.join(", ")));
+        }
+        statements
+    }
+
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     /// The side table of a multi field. The value has no declared type, so it is kept as it is given.
@@ -129,7 +195,7 @@ impl Table {
         let id = || "id".to_owned();
         let mut indexes: Vec<Derived> = Vec::new();
         for field in self.schema.supplied_fields().iter().filter(|field| !field.multi) {
-            let expression = Self::expression(&field.path);
+            let expression = self.expression(&field.path);
             match field.access {
                 Access::Index => indexes.push(index("INDEX", &field.path, &[expression, id()])),
                 Access::Unique => indexes.push(index("UNIQUE INDEX", &field.path, &[expression])),
@@ -137,11 +203,10 @@ impl Table {
             }
         }
         for path in &HOST_MEMBERS[2..] {
-            indexes.push(index("INDEX", path, &[Self::expression(path), id()]));
+            indexes.push(index("INDEX", path, &[self.expression(path), id()]));
         }
         for compound in &self.schema.indexes {
-            let mut columns: Vec<String> =
-                compound.fields.iter().map(|path| Self::expression(path)).collect();
+            let mut columns: Vec<String> = compound.fields.iter().map(|path| self.expression(path)).collect();
             columns.push(id());
             // The space keeps a compound of one field apart from the index of that field.
             let index = index("INDEX", &format!("{} ", compound.fields.join(",")), &columns);
@@ -151,6 +216,30 @@ impl Table {
         }
         indexes
     }
+}
+
+/// The single fields that have an index, alone or with others, besides those that every table has a column for.
+fn indexed_paths(schema: &CollectionSchema) -> Vec<String> {
+    let mut paths: Vec<String> = HOST_MEMBERS[2..].iter().map(|&path| path.to_owned()).collect();
+    let fields = schema.supplied_fields();
+    let indexed = fields.iter().filter(|field| !field.multi && field.access != Access::Scan);
+    let compound = schema.indexes.iter().flat_map(|index| &index.fields);
+    for path in indexed.map(|field| &field.path).chain(compound) {
+        if !HOST_MEMBERS.contains(&path.as_str()) && !paths.contains(path) {
+            paths.push(path.clone());
+        }
+    }
+    paths
+}
+
+/// The quoted name of a field's column. In brackets, because what is in quotes and no column SQLite takes for a text.
+fn column(path: &str) -> String {
+    format!("[field:{path}]")
+}
+
+/// The value of a field, out of the document. Declared paths hold nothing that would have to be escaped.
+fn extract(path: &str) -> String {
+    format!("json_extract(body,'$.\"{}\"')", path.replace('.', "\".\""))
 }
 
 /// A scalar as SQLite holds it. `json_extract` gives booleans as 0 and 1.

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::json;
+use rusqlite::types::Value as SqlValue;
+use serde_json::{Value, json};
 use store_model::{
     Access, CollectionSchema, Commit, Field, Filter, Index, Operation, Query, SortKey, TextField, Write,
     validate::check_query,
@@ -89,18 +90,18 @@ async fn the_main_queries_use_their_indexes() {
     let text = Query { text: Some("red sho".to_owned()), ..Query::default() };
     let cases = [
         (filtered(Filter::eq("id", "a")), "(id=?)"),
-        (filtered(Filter::eq("n", 5)), "index_things:n (<expr>=?)"),
-        (filtered(Filter::eq("slug", "a")), "index_things:slug (<expr>=?)"),
+        (filtered(Filter::eq("n", 5)), "index_things:n (field:n=?)"),
+        (filtered(Filter::eq("slug", "a")), "index_things:slug (field:slug=?)"),
         (
             filtered(Filter::Prefix("slug".to_owned(), "a".to_owned())),
-            "index_things:slug (<expr>>? AND <expr><?)",
+            "index_things:slug (field:slug>? AND field:slug<?)",
         ),
-        (filtered(Filter::In("n".to_owned(), vec![1.into(), 2.into()])), "index_things:n (<expr>=?)"),
+        (filtered(Filter::In("n".to_owned(), vec![1.into(), 2.into()])), "index_things:n (field:n=?)"),
         (filtered(Filter::eq("variants.sku", "a")), "multi_things:variants.sku USING PRIMARY KEY (value=?)"),
-        (by_state, "index_things:state,createdAt  (<expr>=?)"),
-        (after, "index_things:n (<expr>=? AND id>?)"),
-        (after_null, "index_things:n (<expr>=? AND id>?)"),
-        (newest, "index_things:createdAt (<expr><?)"),
+        (by_state, "index_things:state,createdAt  (field:state=?)"),
+        (after, "index_things:n (field:n=? AND id>?)"),
+        (after_null, "index_things:n (field:n=? AND id>?)"),
+        (newest, "index_things:createdAt (field:createdAt<?)"),
         (text.clone(), "SEARCH t USING PRIMARY KEY (token=?)"),
     ];
     for (query, expected) in cases {
@@ -118,6 +119,100 @@ async fn the_main_queries_use_their_indexes() {
     let ranked = plan(&store, &text, Some(&Chosen::Few(vec![1, 2])));
     let range = "SEARCH t USING INDEX text_things doc (doc=? AND token>? AND token<?)";
     assert!(ranked.contains(range) && !ranked.contains("SEARCH t USING PRIMARY KEY (token>?"), "{ranked}");
+}
+
+#[tokio::test]
+async fn an_update_touches_the_indexes_of_what_it_changes() {
+    let (store, _directory) = open(|_| {}).await;
+    let table = store.table("things").unwrap();
+    let document = |state: &str, n: Value| json!({"id": "a", "createdAt": "1", "updatedAt": state, "state": state, "n": n, "slug": "s"});
+    let update = |old: &Value, new: &Value| table.update(old.as_object(), new.as_object().unwrap());
+    let (sql, values) = update(&document("new", json!(5)), &document("old", json!(null)));
+    assert_eq!(
+        sql,
+        "UPDATE \"doc_things\" SET version = ?2, body = ?3, [field:updatedAt] = ?4, [field:n] = ?5, \
+         [field:state] = ?6 WHERE n = ?1"
+    );
+    assert_eq!(values, [SqlValue::from("old".to_owned()), SqlValue::Null, SqlValue::from("old".to_owned())]);
+    let (sql, values) = update(&document("new", json!(5)), &document("new", json!(5)));
+    assert_eq!(
+        (sql.as_str(), values.len()),
+        ("UPDATE \"doc_things\" SET version = ?2, body = ?3 WHERE n = ?1", 0)
+    );
+}
+
+/// What is in the columns of fields.
+fn columns(store: &Sqlite, id: &str) -> Vec<SqlValue> {
+    let reader = store.readers.reader().unwrap();
+    let sql =
+        "SELECT [field:createdAt], [field:n], [field:slug], [field:state] FROM doc_things WHERE id = ?1";
+    let row = |row: &rusqlite::Row<'_>| (0..4).map(|at| row.get(at)).collect();
+    reader.connection().query_row(sql, [id], row).unwrap()
+}
+
+#[tokio::test]
+async fn fields_of_a_database_without_columns_get_them() {
+    let directory = TempDir::new().unwrap();
+    let config = EmbeddedConfig { directory: directory.path().to_owned(), ..EmbeddedConfig::default() };
+    let at = "2026-11-23T09:00:00.000Z";
+    let body = |id: &str, n: Value| json!({"id": id, "version": 1, "createdAt": at, "updatedAt": at, "n": n, "slug": id, "state": "new"});
+    let first = rusqlite::Connection::open(config.file()).unwrap();
+    first
+        .execute_batch(
+            r#"CREATE TABLE collection (name TEXT PRIMARY KEY, schema TEXT NOT NULL) STRICT, WITHOUT ROWID;
+            CREATE TABLE doc_things (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+            CREATE TABLE "multi_things:variants.sku" (value NOT NULL, doc INTEGER NOT NULL REFERENCES doc_things(n), PRIMARY KEY (value)) WITHOUT ROWID;
+            CREATE INDEX "multi_things:variants.sku doc" ON "multi_things:variants.sku"(doc, value);
+            CREATE TABLE text_things (token TEXT NOT NULL, doc INTEGER NOT NULL REFERENCES doc_things(n), weight INTEGER NOT NULL, PRIMARY KEY (token, doc)) STRICT, WITHOUT ROWID;
+            CREATE INDEX "text_things doc" ON text_things(doc);
+            CREATE INDEX "index_things:n" ON doc_things(json_extract(body,'$."n"'), id);
+            CREATE UNIQUE INDEX "index_things:slug" ON doc_things(json_extract(body,'$."slug"'));
+            CREATE INDEX "index_things:createdAt" ON doc_things(json_extract(body,'$."createdAt"'), id);
+            CREATE INDEX "index_things:updatedAt" ON doc_things(json_extract(body,'$."updatedAt"'), id);
+            CREATE TABLE doc_others (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+            CREATE INDEX "index_others:createdAt" ON doc_others(json_extract(body,'$."createdAt"'), id);
+            CREATE INDEX "index_others:updatedAt" ON doc_others(json_extract(body,'$."updatedAt"'), id);
+            CREATE INDEX "index_things:state,createdAt " ON doc_things(json_extract(body,'$."state"'), json_extract(body,'$."createdAt"'), id);
+            PRAGMA application_id = 0x57415245; PRAGMA user_version = 1; PRAGMA journal_mode = WAL;"#,
+        )
+        .unwrap();
+    let schema_text = serde_json::to_string(&schema()).unwrap();
+    let others_text = serde_json::to_string(&CollectionSchema::new("others", "oth")).unwrap();
+    let schemas = [schema_text, others_text];
+    first.execute("INSERT INTO collection VALUES ('things', ?1), ('others', ?2)", schemas).unwrap();
+    for (id, n) in [("a", json!(7)), ("b", json!(null))] {
+        let body = body(id, n).to_string();
+        first.execute("INSERT INTO doc_things (id, version, body) VALUES (?1, 1, ?2)", [id, &body]).unwrap();
+    }
+    drop(first);
+
+    // As a server opens it, and once more.
+    for _ in 0..2 {
+        let store = Sqlite::open(config.clone()).await.unwrap();
+        store.declare(vec![schema()]).await.unwrap();
+        assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
+        let text = |text: &str| SqlValue::from(text.to_owned());
+        assert_eq!(columns(&store, "a"), [text(at), SqlValue::Integer(7), text("a"), text("new")]);
+        assert_eq!(columns(&store, "b"), [text(at), SqlValue::Null, text("b"), text("new")]);
+        let query = Query { filter: Filter::eq("n", 7), ..Query::default() };
+        assert!(plan(&store, &query, None).contains("index_things:n (field:n=?)"));
+        let found = store.find("things", &query).await.unwrap().documents;
+        assert_eq!(found.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["a"]);
+        let another_b = json!({"slug": "b"}).as_object().cloned().unwrap();
+        let refused = store.commit(commit("c", Operation::Insert(another_b))).await.unwrap_err();
+        assert!(matches!(refused, CommitError::Refused(_)), "{refused:?}");
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_column_that_does_not_agree_is_found() {
+    let (store, directory) = open(|_| {}).await;
+    store.commit(insert("a", 10)).await.unwrap();
+    assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
+    let other = rusqlite::Connection::open(directory.path().join("wares.db")).unwrap();
+    other.execute("UPDATE doc_things SET [field:n] = 5", []).unwrap();
+    assert_eq!(store.verify().await.unwrap(), ["things/a: the columns of fields do not agree"]);
 }
 
 #[tokio::test]

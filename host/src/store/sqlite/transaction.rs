@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::{Connection, OptionalExtension, params, types::Value as SqlValue};
+use rusqlite::{Connection, OptionalExtension, ToSql, params, types::Value as SqlValue};
 use serde_json::{Map, Value};
 use store_model::{
     CollectionSchema, Document, Scalar, commit::Transaction, evaluate::values_at, path, text::document_tokens,
@@ -70,7 +70,7 @@ impl Transaction for SqlTransaction<'_> {
                 table.name
             )
         } else {
-            format!("SELECT id FROM {} WHERE {} = ?1", table.name, Table::expression(path))
+            format!("SELECT id FROM {} WHERE {} = ?1", table.name, table.expression(path))
         };
         let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.query_row([sql_value(value)], |row| row.get(0)).optional()?)
@@ -87,11 +87,13 @@ impl Transaction for SqlTransaction<'_> {
         let version = document.version.cast_signed();
         let n = match self.row {
             Some(n) => {
-                self.execute(&table.update, params![n, version, document.json])?;
+                let (sql, values) = table.update(old, new);
+                self.execute(&sql, &*row(&[&n, &version, &document.json], &values))?;
                 n
             }
             None => {
-                self.execute(&table.insert, params![document.id, version, document.json])?;
+                let values = table.values(new);
+                self.execute(&table.insert, &*row(&[&document.id, &version, &document.json], &values))?;
                 self.connection.last_insert_rowid()
             }
         };
@@ -105,6 +107,11 @@ impl Transaction for SqlTransaction<'_> {
         self.execute(&table.delete, [n])?;
         Ok(())
     }
+}
+
+/// The parameters of a statement: those that every row has, and the columns of fields.
+fn row<'p>(first: &[&'p dyn ToSql], columns: &'p [SqlValue]) -> Vec<&'p dyn ToSql> {
+    first.iter().copied().chain(columns.iter().map(|value| value as &dyn ToSql)).collect()
 }
 
 /// Brings side tables and tokens from an old document to a new one. Only what differs is touched.

@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use super::{
     declare::{self, DeclareFailed},
     fault::Fault,
+    open::with_temporary_files,
     transaction::{SqlTransaction, Tables},
 };
 use crate::store::error::{CommitError, DeclareError, Unavailable};
@@ -241,23 +242,24 @@ impl WriterThread {
 
     fn declare(&self, schemas: Vec<CollectionSchema>) -> Result<(), DeclareError> {
         let tables = self.tables.load_full();
-        let declared = self
-            .execute("BEGIN IMMEDIATE")
-            .map_err(DeclareFailed::Fault)
-            .and_then(|()| declare::declare(&self.connection, &tables, schemas))
-            .and_then(|tables| self.execute("COMMIT").map(|()| tables).map_err(DeclareFailed::Fault));
+        let declared = with_temporary_files(&self.connection, || {
+            let declared = self
+                .execute("BEGIN IMMEDIATE")
+                .map_err(DeclareFailed::Fault)
+                .and_then(|()| declare::declare(&self.connection, &tables, schemas))
+                .and_then(|tables| self.execute("COMMIT").map(|()| tables).map_err(DeclareFailed::Fault));
+            if declared.is_err() {
+                self.roll_back();
+            }
+            declared
+        });
         match declared {
             Ok(tables) => {
                 self.tables.store(Arc::new(tables));
                 Ok(())
             }
-            Err(failed) => {
-                self.roll_back();
-                Err(match failed {
-                    DeclareFailed::Refused(refused) => DeclareError::Refused(refused),
-                    DeclareFailed::Fault(fault) => DeclareError::Unavailable(fault.into()),
-                })
-            }
+            Err(DeclareFailed::Refused(refused)) => Err(DeclareError::Refused(refused)),
+            Err(DeclareFailed::Fault(fault)) => Err(DeclareError::Unavailable(fault.into())),
         }
     }
 
