@@ -160,7 +160,7 @@ pub async fn purge(store: &Store) -> Result<usize, PurgeError> {
 fn answer_of(record: &Value) -> Answer {
     let body = match &record["body"] {
         Value::Null => None,
-        body => Some(body.to_string()),
+        body => Some(serde_json::to_string(body).unwrap_or_default()),
     };
     // The shown document's version is its own member when the answer is a document.
     let version = record["shownVersion"].as_u64().or_else(|| {

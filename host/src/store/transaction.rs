@@ -79,6 +79,7 @@ struct State {
     /// The conflict was over a guard.
     guarded: bool,
     superseded: bool,
+    /// The commit whose result nobody has looked at yet.
     last: Option<InFlight>,
     /// Writes of the host's own that the next commit takes along.
     joining: Vec<Write>,
@@ -89,7 +90,7 @@ struct State {
 #[derive(Clone)]
 struct InFlight {
     result: watch::Receiver<Option<CommitResult>>,
-    answer: Option<AnswerPlan>,
+    answer: Option<Arc<AnswerPlan>>,
     parts: Parts,
 }
 
@@ -161,7 +162,8 @@ impl Transaction {
         let mut writes = writes;
         writes.append(&mut self.state().joining);
         let parts = Parts { own, joined: writes.len() };
-        let writes = self.complete_writes(store, writes, &events, answer.as_ref());
+        let answer = answer.map(Arc::new);
+        let writes = self.complete_writes(store, writes, events, answer.as_deref());
         let (sender, mut result) = watch::channel(None);
         self.state().last = Some(InFlight { result: result.clone(), answer: answer.clone(), parts });
         let (store, about) = (store.clone(), self.about.clone());
@@ -179,7 +181,7 @@ impl Transaction {
             sender.send_replace(Some(Arc::new(outcome)));
         });
         let outcome = wait(&mut result).await;
-        self.conclude(parts, &outcome, answer.as_ref());
+        self.conclude(parts, &outcome, answer.as_deref());
         match outcome.as_ref() {
             Ok(documents) => Ok(documents.iter().take(own).cloned().collect()),
             Err(CommitError::Refused(refused)) => Err(CommitError::Refused(parts.told(refused))),
@@ -214,7 +216,7 @@ impl Transaction {
         let waiting = self.state().last.clone();
         if let Some(InFlight { mut result, answer, parts }) = waiting {
             let outcome = wait(&mut result).await;
-            self.conclude(parts, &outcome, answer.as_ref());
+            self.conclude(parts, &outcome, answer.as_deref());
         }
         self.settled()
     }
@@ -223,7 +225,6 @@ impl Transaction {
     pub fn restart(&self) {
         let mut state = self.state();
         state.conflicted = false;
-        state.last = None;
         state.answered = None;
         state.joining.clear();
     }
@@ -276,6 +277,7 @@ impl Transaction {
     /// of the one before it is stored and counts.
     fn conclude(&self, parts: Parts, outcome: &CommitResult, answer: Option<&AnswerPlan>) {
         let mut state = self.state();
+        state.last = None;
         match outcome.as_ref() {
             Ok(documents) => {
                 state.committed = true;
@@ -306,7 +308,7 @@ impl Transaction {
         &self,
         store: &Store,
         mut writes: Vec<Write>,
-        events: &[EventPlan],
+        events: Vec<EventPlan>,
         answer: Option<&AnswerPlan>,
     ) -> Vec<Write> {
         let about = &self.about;
@@ -391,7 +393,8 @@ fn resolve(plan: &AnswerPlan, documents: &[Option<Document>]) -> Answer {
     let version =
         plan.subject.and_then(|subject| documents.get(subject)?.as_ref()).map(|document| document.version);
     let body = plan.body.as_ref().map(|content| match content {
-        Content::Json(value) => value.to_string(),
+        // Display goes through a formatter, which takes twice as long.
+        Content::Json(value) => serde_json::to_string(value).unwrap_or_default(),
         Content::Document { write, overlay } => {
             let document = documents.get(*write).and_then(Option::as_ref);
             let shown = document.and_then(|document| document.shown(overlay).ok());
@@ -413,15 +416,15 @@ fn insert(collection: &str, id: String, body: Map<String, Value>, embeds: Vec<Em
     }
 }
 
-fn embed(member: &str, content: &Content, body: &mut Map<String, Value>) -> Vec<Embed> {
+fn embed(member: &str, content: Content, body: &mut Map<String, Value>) -> Vec<Embed> {
     match content {
         Content::Json(value) => {
-            body.insert(member.to_owned(), value.clone());
+            body.insert(member.to_owned(), value);
             Vec::new()
         }
         Content::Document { write, overlay } => {
             body.insert(member.to_owned(), Value::Null);
-            vec![Embed { member: member.to_owned(), write: *write, overlay: overlay.clone() }]
+            vec![Embed { member: member.to_owned(), write, overlay }]
         }
     }
 }
@@ -439,7 +442,7 @@ fn idempotency_record(
         record.insert("subject".to_owned(), json!(subject));
     }
     let embeds = match &answer.body {
-        Some(content) => embed("body", content, &mut record),
+        Some(content) => embed("body", content.clone(), &mut record),
         None => Vec::new(),
     };
     (record, embeds)
@@ -455,14 +458,14 @@ fn version_after(write: &Write) -> Option<u64> {
     }
 }
 
-fn event_write(store: &Store, event: &EventPlan, writes: &[Write], about: &About) -> Write {
+fn event_write(store: &Store, event: EventPlan, writes: &[Write], about: &About) -> Write {
     let subject = writes.get(event.subject).map(|write| write.id.clone());
     let mut body = Map::new();
     body.insert("topic".to_owned(), json!(event.topic));
     body.insert("subject".to_owned(), json!(subject));
     body.insert("operationId".to_owned(), json!(about.operation_id));
     body.insert("requestId".to_owned(), json!(about.request_id));
-    let embeds = embed("data", &event.data, &mut body);
+    let embeds = embed("data", event.data, &mut body);
     insert("_events", store.id_new("evt"), body, embeds)
 }
 
