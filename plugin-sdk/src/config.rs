@@ -4,7 +4,11 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Recursiv
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{Problem, http::path_problem, schema::one_list};
+use crate::{
+    Problem,
+    http::{path_problem, read_json},
+    schema::one_list,
+};
 
 /// The JSON Schema of a configuration's type, for `config_schema`. Members that the type does not know are refused
 /// where it says `deny_unknown_fields`. What is optional may be left out and not be null, which TOML does not have.
@@ -24,14 +28,11 @@ pub fn schema<T: JsonSchema>() -> Value {
 /// The answer of a plugin that cannot work with it. Its `errors` point to what is wrong: those of `validate_config`.
 pub fn read<T: DeserializeOwned>(config: &[u8]) -> Result<T, Problem> {
     let config = if config.is_empty() { b"{}" } else { config };
-    let mut deserializer = serde_json::Deserializer::from_slice(config);
-    let unreadable =
-        || Problem::new(502, "plugin_failed").detail("The plugin cannot read its configuration.");
-    let read = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Problem { errors: path_problem(error).errors, ..unreadable() })?;
-    // What follows the value is not JSON.
-    deserializer.end().map_err(|_| unreadable())?;
-    Ok(read)
+    read_json(config).map_err(|error| {
+        let unreadable =
+            Problem::new(502, "plugin_failed").detail("The plugin cannot read its configuration.");
+        Problem { errors: path_problem(error).errors, ..unreadable }
+    })
 }
 
 /// Takes the null out of what is optional.
@@ -148,7 +149,7 @@ mod tests {
         assert_eq!(read::<Sample>(b"").unwrap(), Sample { shapes: Vec::new(), name: None, size: None });
         let problem = read::<Sample>(br#"{"shapes": 1}"#).unwrap_err();
         assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (502, "/shapes"));
-        for wrong in [&b"{"[..], b"null", br#"{"forms": []}"#] {
+        for wrong in [&b"{"[..], b"null", b"{}{}", br#"{"forms": []}"#] {
             assert_eq!(read::<Sample>(wrong).unwrap_err().code, "plugin_failed");
         }
     }
