@@ -246,8 +246,15 @@ fn a_line_matches_when_every_list_has_it() {
         (json!({"taxClasses": ["reduced"], "skus": ["SKU-a"]}), [900, 1_000]),
         (json!({"categoryIds": ["cat_shirts"], "skus": ["SKU-b"]}), [1_000, 1_000]),
     ] {
-        let promotion = promotion("tenth", percentage(1_000), json!({ "match": wanted }));
-        assert_eq!(totals(&cart, &[promotion]), expected, "{wanted}");
+        // Long lists are looked up in another way.
+        let mut long = wanted.clone();
+        for list in long.as_object_mut().unwrap().values_mut() {
+            list.as_array_mut().unwrap().extend((0..100).map(|number| json!(format!("other-{number}"))));
+        }
+        for wanted in [wanted, long] {
+            let promotion = promotion("tenth", percentage(1_000), json!({ "match": wanted }));
+            assert_eq!(totals(&cart, &[promotion]), expected, "{wanted}");
+        }
     }
 }
 

@@ -64,40 +64,65 @@ fn has_enough(rest: &Rest<'_>, promotion: &Promotion, lines: &[usize]) -> bool {
 fn matching(wanted: Option<&Match>, rest: &Rest<'_>) -> Vec<usize> {
     let lines = rest.lines().iter().map(|rest| rest.line).enumerate();
     let Some(wanted) = wanted else { return lines.map(|(index, _)| index).collect() };
-    let sets = Sets::new(wanted);
-    lines.filter(|(_, line)| sets.have(line)).map(|(index, _)| index).collect()
+    let lists = Lists::new(wanted);
+    lines.filter(|(_, line)| lists.have(line)).map(|(index, _)| index).collect()
 }
 
-/// The lists of a match, as sets: a cart may have hundreds of lines and a list thousands of products.
-struct Sets<'c> {
-    categories: Option<HashSet<&'c str>>,
-    products: Option<HashSet<&'c str>>,
-    skus: Option<HashSet<&'c str>>,
-    tax_classes: Option<HashSet<&'c str>>,
+/// Most names of a list that is looked through: putting them into a set takes longer. Longer ones are sets, because a cart
+/// may have hundreds of lines and a list thousands of products.
+const FEW: usize = 16;
+
+/// A list of a match.
+enum Names<'c> {
+    /// No list is given.
+    Any,
+    Few(&'c [String]),
+    Many(HashSet<&'c str>),
 }
 
-impl<'c> Sets<'c> {
-    fn new(wanted: &'c Match) -> Self {
-        fn set(list: Option<&Vec<String>>) -> Option<HashSet<&str>> {
-            list.map(|list| list.iter().map(String::as_str).collect())
+impl<'c> Names<'c> {
+    fn new(list: Option<&'c Vec<String>>) -> Self {
+        match list {
+            None => Self::Any,
+            Some(list) if list.len() <= FEW => Self::Few(list),
+            Some(list) => Self::Many(list.iter().map(String::as_str).collect()),
         }
+    }
+
+    fn have(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Few(names) => names.iter().any(|it| it == name),
+            Self::Many(names) => names.contains(name),
+        }
+    }
+
+    fn have_any(&self, names: &[String]) -> bool {
+        matches!(self, Self::Any) || names.iter().any(|name| self.have(name))
+    }
+}
+
+struct Lists<'c> {
+    categories: Names<'c>,
+    products: Names<'c>,
+    skus: Names<'c>,
+    tax_classes: Names<'c>,
+}
+
+impl<'c> Lists<'c> {
+    fn new(wanted: &'c Match) -> Self {
         Self {
-            categories: set(wanted.category_ids.as_ref()),
-            products: set(wanted.product_ids.as_ref()),
-            skus: set(wanted.skus.as_ref()),
-            tax_classes: set(wanted.tax_classes.as_ref()),
+            categories: Names::new(wanted.category_ids.as_ref()),
+            products: Names::new(wanted.product_ids.as_ref()),
+            skus: Names::new(wanted.skus.as_ref()),
+            tax_classes: Names::new(wanted.tax_classes.as_ref()),
         }
     }
 
     fn have(&self, line: &Line) -> bool {
-        let has =
-            |set: &Option<HashSet<&str>>, value: &str| set.as_ref().is_none_or(|set| set.contains(value));
-        has(&self.products, &line.product_id)
-            && has(&self.skus, &line.sku)
-            && has(&self.tax_classes, &line.tax_class)
-            && self
-                .categories
-                .as_ref()
-                .is_none_or(|set| line.category_ids.iter().any(|category| set.contains(category.as_str())))
+        self.products.have(&line.product_id)
+            && self.skus.have(&line.sku)
+            && self.tax_classes.have(&line.tax_class)
+            && self.categories.have_any(&line.category_ids)
     }
 }
