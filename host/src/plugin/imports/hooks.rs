@@ -120,7 +120,7 @@ impl Host for CallState {
         Ok(providers
             .map(|plugin| hooks::PaymentMethod {
                 provider: plugin.id().to_owned(),
-                title: plugin.prepared.descriptor.title.clone(),
+                title: configured_title(plugin).unwrap_or_else(|| plugin.prepared.descriptor.title.clone()),
             })
             .collect())
     }
@@ -229,6 +229,16 @@ impl CallState {
             Err(refusal("plugin_failed", "the operation does not say that it calls providers".to_owned()))
         }))
     }
+}
+
+/// What the operator calls a way to pay: the `title` of its plugin's configuration.
+fn configured_title(plugin: &LoadedPlugin) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Titled {
+        title: String,
+    }
+    let titled: Titled = serde_json::from_slice(&plugin.config).ok()?;
+    Some(titled.title).filter(|title| !title.trim().is_empty())
 }
 
 /// Which component of a plugin these attributes name: the active one, or the one before it, which answers in its place
