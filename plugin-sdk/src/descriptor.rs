@@ -92,7 +92,7 @@ pub struct Capability {
 }
 
 impl Capability {
-    /// Reading another plugin's collection.
+    /// Reading another plugin's collection, or that of [accounts](crate::identity::ACCOUNTS).
     pub fn store_read(collection: &'static str) -> Self {
         Self { kind: "store", target: collection, rights: vec!["read"] }
     }

@@ -1,5 +1,6 @@
 //! Accounts, for the plugin that owns profiles. It asks for [`Capability::identity`](crate::Capability::identity) and
-//! reads accounts from the collection [`ACCOUNTS`]; on customer calls it sees the caller's own only.
+//! reads accounts from the collection [`ACCOUNTS`]; on customer calls it sees the caller's own only. Plugins that only
+//! read them ask for [`Capability::store_read`](crate::Capability::store_read) of it.
 //!
 //! What is prepared here goes with the call's next commit: account and profile change together or not at all. When that
 //! commit is refused, the next attempt prepares anew.

@@ -95,7 +95,9 @@ impl MockHost {
             outside: outside::Outside::default(),
         };
         host.declare(P::collections());
-        if P::capabilities().contains(&Capability::identity()) {
+        let reads_accounts =
+            |it: &Capability| *it == Capability::identity() || it.target == crate::identity::ACCOUNTS;
+        if P::capabilities().iter().any(reads_accounts) {
             accounts::declare(&host);
         }
         host

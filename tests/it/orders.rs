@@ -6,6 +6,7 @@ mod crash;
 mod linear;
 mod lists;
 mod lookups;
+mod offers;
 mod purchase;
 mod refused;
 mod repeats;

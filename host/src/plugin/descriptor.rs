@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use store_model::{Access, CollectionSchema, Field, FieldKind, Index, TextField};
 
 use super::{bindings::exports::wares::lifecycle::lifecycle as guest, grants::Right};
-use crate::{codes, config::SecretName, egress::Origin};
+use crate::{codes, config::SecretName, egress::Origin, identity::collections};
 
 /// The media type of bodies that are bytes of any kind: handlers get them, and all headers, as they came.
 pub const RAW: &str = "application/octet-stream";
@@ -593,7 +593,8 @@ fn capability(guest: guest::Capability) -> Checked<Capability> {
         }
         other => refuse!("it asks for `{}`, which this host does not offer yet", short(other)),
     }
-    if guest.target.starts_with('_') {
+    let writes = guest.rights.iter().any(|right| right == "write");
+    if guest.target.starts_with('_') && (writes || guest.target != collections::ACCOUNTS) {
         refuse!("it asks for the collection `{}`, which is the host's own", short(&guest.target));
     }
     let optional = guest.rights.iter().any(|right| right == "optional");

@@ -36,7 +36,7 @@ pub struct PluginEntry {
     pub enabled: bool,
     /// Whether it is loaded in development alone: for what would be dangerous in a shop.
     pub development_only: bool,
-    /// Collections of other plugins it may use, with `read` or `read` and `write`.
+    /// Collections of other plugins, or the host's accounts, that it may use, with `read` or `read` and `write`.
     pub store: BTreeMap<String, BTreeSet<Right>>,
     /// Whether it may make and change accounts, within what their callers may.
     pub identity: bool,

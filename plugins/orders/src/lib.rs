@@ -45,7 +45,7 @@ mod shop;
 
 use plugin_sdk::{
     Access, Capability, Collection, FieldError, FieldKind, Permission, Plugin, Router, Value, config::read,
-    export_plugin, json, money::currency_exponent,
+    export_plugin, identity::ACCOUNTS, json, money::currency_exponent,
 };
 use serde::Deserialize;
 
@@ -199,6 +199,7 @@ impl Plugin for Orders {
             Capability::store_read(PRODUCTS),
             Capability::store_write(INVENTORY),
             Capability::store_write(MOVEMENTS),
+            Capability::store_read(ACCOUNTS).optional(),
             Capability::hook("pricing"),
             Capability::hook("shipping"),
             Capability::hook("payment"),

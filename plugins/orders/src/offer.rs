@@ -34,7 +34,7 @@ pub(crate) struct Basket {
     pub groups: Vec<String>,
     /// Codes in capitals.
     pub coupons: Vec<String>,
-    /// A guest's, if it is known: coupons are counted by it.
+    /// If it is known: coupons are counted by it.
     pub email: Option<String>,
     pub shipping_address: Option<Address>,
     /// The id of a shipping option.

@@ -31,6 +31,23 @@ async fn what_is_not_granted_is_refused_with_the_line_that_grants_it() {
     assert_eq!(host.anonymous().get("/misdescribed").await.expect(200)["marker"], "asks");
 }
 
+/// Of the host's own collections a plugin may read accounts, where the operator lets it, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_is_the_hosts_own_accounts_can_be_read() {
+    let host = TestHostBuilder::shop().start().await;
+    for marker in ["writes-accounts", "asks-sessions"] {
+        host.install("misdescribed.wasm", &marked("misdescribed", marker)).await;
+        let (reason, _) = host.refusal();
+        assert!(reason.contains("which is the host's own"), "{marker}: {reason}");
+    }
+    host.install("misdescribed.wasm", &marked("misdescribed", "asks-accounts")).await;
+    let (reason, _) = host.refusal();
+    let line = "_accounts = [\"read\"]";
+    assert!(reason.contains(&format!("`{line}`")), "{reason}");
+    host.grant(&format!("{SHOP_GRANTS}\n[plugins.misdescribed.store]\n{line}\n")).await;
+    assert_eq!(host.refusals(), []);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_optional_may_be_granted_or_not() {
     let host = TestHostBuilder::shop().start().await;

@@ -1,7 +1,11 @@
 //! What is going to be ordered, by whom, and for how much: a request as far as it can be checked without taking anything.
 
 use plugin_sdk::{
-    Context, FieldError, Filter, Problem, Request, Result, Value, address::Address, json, money::is_currency,
+    Context, FieldError, Filter, Problem, Request, Result, StoreError, Value,
+    address::Address,
+    identity::{ACCOUNTS, Account},
+    json,
+    money::is_currency,
 };
 
 use crate::{
@@ -102,16 +106,25 @@ pub(super) fn draft(
         Some(_) => None,
         None => input.customer_id.clone(),
     };
+    let account = match &customer_id {
+        Some(id) if request.caller.is_staff() => account_of(ctx, id, cart.is_none())?,
+        _ => None,
+    };
     if customer_id.is_none() && input.email.is_none() {
         let message = "Without an account an order needs an e-mail address.";
         return Err(Problem::validation(vec![FieldError::invalid("/email", message)]));
     }
     let mut basket = match &cart {
-        Some(cart) if request.caller.is_staff() => offer::basket_of(cart, &cart.groups),
+        Some(cart) if request.caller.is_staff() => {
+            offer::basket_of(cart, account.as_ref().map_or(&cart.groups, |account| &account.groups))
+        }
         Some(cart) => offer::basket_of(cart, &request.caller.groups),
-        None => direct_basket(ctx, input)?,
+        None => direct_basket(ctx, input, account.as_ref())?,
     };
-    basket.email.clone_from(&input.email);
+    // Who may make orders does not learn addresses by it.
+    let told = account.filter(|_| request.caller.may("users:read")).map(|account| account.email);
+    let email = input.email.clone().or(told);
+    basket.email.clone_from(&email);
     let offer = match (&input.quote_id, &cart) {
         (Some(quote), Some(cart)) => quoted(ctx, &basket, quote, &cart.id)?,
         _ => offer::of(ctx, &basket)?,
@@ -131,7 +144,7 @@ pub(super) fn draft(
     Ok(Found::Draft(Box::new(Draft {
         cart,
         customer_id,
-        email: input.email.clone(),
+        email,
         billing_address: billing_address.or_else(|| shipping_address.clone()),
         shipping_address,
         quote_id: input.quote_id.clone(),
@@ -184,7 +197,25 @@ fn made_before(ctx: &Context<'_>, request: &Request, cart: &StoredCart) -> Resul
     Err(carts::with_order(not_active(), cart))
 }
 
-fn direct_basket(ctx: &Context<'_>, input: &OrderInput) -> Result<Basket> {
+/// The account of a customer whom the staff order for; nothing where the operator lets nobody read accounts.
+///
+/// # Errors
+/// There is no such customer, and the request has `named` one; those of the store.
+fn account_of(ctx: &Context<'_>, id: &str, named: bool) -> Result<Option<Account>> {
+    let account = match ctx.get::<Account>(ACCOUNTS, id) {
+        Err(StoreError::Denied(_)) => return Ok(None),
+        account => account?,
+    };
+    match account.filter(|account| account.data.kind == "customer") {
+        Some(account) => Ok(Some(account.data)),
+        None if !named => Ok(None),
+        None => {
+            Err(Problem::validation(vec![FieldError::invalid("/customerId", "There is no such customer.")]))
+        }
+    }
+}
+
+fn direct_basket(ctx: &Context<'_>, input: &OrderInput, account: Option<&Account>) -> Result<Basket> {
     let ids = ctx.new_ids("itm", input.items.len())?;
     let mut lines = Vec::with_capacity(ids.len());
     let mut errors = Vec::new();
@@ -204,6 +235,7 @@ fn direct_basket(ctx: &Context<'_>, input: &OrderInput) -> Result<Basket> {
     Ok(Basket {
         currency: input.currency.clone().unwrap_or(config.default_currency),
         customer: input.customer_id.clone(),
+        groups: account.map(|account| account.groups.clone()).unwrap_or_default(),
         shipping_address: input.shipping_address.clone(),
         shipping_method: input.shipping_method.clone(),
         lines,

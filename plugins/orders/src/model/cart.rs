@@ -132,7 +132,8 @@ pub struct StoredCart {
     /// that nobody has two active carts. Only of customers: a guest has a token for each.
     #[serde(rename = "_activeOf")]
     pub active_of: Option<String>,
-    /// The groups that the customer was in when the cart was last changed: staff who order it have others.
+    /// The groups that the customer was in when the cart was last changed: of whose account is gone, or not to be read,
+    /// when staff order it.
     #[serde(rename = "_groups", default)]
     pub groups: Vec<String>,
     /// By variant id.

@@ -210,7 +210,7 @@ pub struct OrderInput {
     #[serde(default)]
     #[schemars(length(max = 500))]
     pub items: Vec<DirectItem>,
-    /// For the staff: whose order it is.
+    /// For the staff: whose order it is. Prices are those of the customer's groups.
     #[serde(default)]
     #[schemars(length(min = 1, max = 64))]
     pub customer_id: Option<String>,

@@ -2,6 +2,7 @@
 
 use plugin_sdk::{
     Problem, guest_of,
+    identity::ACCOUNTS,
     mock::descriptor_faults,
     shipping::{Parcel, Rate, ShippingRates},
 };
@@ -406,8 +407,18 @@ fn the_staff_order_for_others() {
         "items": [{"sku": "A", "quantity": 2}, {"variantId": "var_A", "quantity": 1}], "customerId": "usr_1",
         "currency": "USD", "payment": {"provider": "pay"},
     });
+    let account =
+        |kind: &str, email: &str| json!({"kind": kind, "email": email, "name": "C", "status": "active"});
+    shop.host.put(ACCOUNTS, "usr_1", &account("customer", "c@example.com"));
+    shop.host.put(ACCOUNTS, "usr_2", &account("admin", "a@example.com"));
+    for nobody in ["usr_2", "usr_3"] {
+        let mut body = body.clone();
+        body["customerId"] = json!(nobody);
+        let refused = refused(order(&body, staff()), 422, "validation_failed");
+        assert_eq!(refused.errors[0].pointer, "/customerId");
+    }
     let made = order(&body, staff()).unwrap();
-    assert_eq!(made.body["totals"]["grand"], usd(3_000));
+    assert_eq!((&made.body["totals"]["grand"], &made.body["email"]), (&usd(3_000), &json!("c@example.com")));
     assert_eq!(shop.level("A"), (10, 3, 7));
     assert_eq!(shop.order(made.body["id"].as_str().unwrap()).owners, ["usr_1"]);
     body["customerId"] = Value::Null;
