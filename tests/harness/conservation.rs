@@ -1,6 +1,6 @@
 //! What must be true of stock and money at any moment in which nothing is under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -25,8 +25,12 @@ pub async fn faults(host: &TestHost) -> Vec<String> {
     let mut faults = Vec::new();
     let orders = documents(host, "orders").await;
     let reservations = documents(host, "reservations").await;
-    stock(host, &orders, &reservations, &mut faults).await;
+    let movements = documents(host, "inventory_movements").await;
+    let levels = documents(host, "inventory").await;
+    let counted: BTreeSet<String> = levels.values().map(|level| text(&level["sku"])).collect();
+    stock(&levels, &movements, &orders, &reservations, &mut faults);
     for (id, order) in &orders {
+        pieces(id, order, &reservations, &movements, &counted, &mut faults);
         money(id, order, &mut faults);
         let state =
             order["_reservationId"].as_str().and_then(|id| reservations.get(id)).map(|it| &it["state"]);
@@ -41,7 +45,7 @@ pub async fn faults(host: &TestHost) -> Vec<String> {
         }
     }
     coupons(host, &orders, &mut faults).await;
-    for (id, order) in orders.iter().filter(|(_, order)| !order["_replay"].is_null()) {
+    for (id, order) in orders.iter().filter(|(_, order)| order["_imported"].is_null()) {
         match host.app.order_replay(id).await {
             Ok(replayed) if replayed.same => {}
             Ok(replayed) => faults.push(format!("order {id} is priced otherwise again: {replayed:?}")),
@@ -53,14 +57,15 @@ pub async fn faults(host: &TestHost) -> Vec<String> {
     faults
 }
 
-async fn stock(
-    host: &TestHost,
+fn stock(
+    levels: &BTreeMap<String, Value>,
+    movements: &BTreeMap<String, Value>,
     orders: &BTreeMap<String, Value>,
     reservations: &BTreeMap<String, Value>,
     faults: &mut Vec<String>,
 ) {
     let mut moved: BTreeMap<String, i64> = BTreeMap::new();
-    for movement in documents(host, "inventory_movements").await.values() {
+    for movement in movements.values() {
         *moved.entry(text(&movement["sku"])).or_default() += number(&movement["delta"]);
     }
     let mut reserved: BTreeMap<String, i64> = BTreeMap::new();
@@ -74,7 +79,11 @@ async fn stock(
             }
         }
     }
-    for level in documents(host, "inventory").await.values() {
+    let of_none = |sku: &&String| !levels.values().any(|level| text(&level["sku"]) == **sku);
+    for sku in moved.keys().chain(reserved.keys()).filter(of_none) {
+        faults.push(format!("{sku} has no level, and movements or reservations"));
+    }
+    for level in levels.values() {
         let sku = text(&level["sku"]);
         let [on_hand, held, safety, available] =
             ["onHand", "reserved", "safetyStock", "available"].map(|name| number(&level[name]));
@@ -86,6 +95,61 @@ async fn stock(
         }
         if available != on_hand - held - safety || held < 0 || on_hand < 0 {
             faults.push(format!("{sku}: {level}"));
+        }
+    }
+}
+
+/// What an order holds is what it has not sent, and what has left for it is what was sent and did not come back. Of SKUs
+/// that nobody counts there is neither.
+fn pieces(
+    id: &str,
+    order: &Value,
+    reservations: &BTreeMap<String, Value>,
+    movements: &BTreeMap<String, Value>,
+    counted: &BTreeSet<String>,
+    faults: &mut Vec<String>,
+) {
+    // What was imported was sent from elsewhere.
+    if !order["_imported"].is_null() {
+        return;
+    }
+    let skus: BTreeMap<String, String> =
+        lines(order).map(|line| (text(&line["id"]), text(&line["sku"]))).collect();
+    let of = |parts: &Value, states: &[&str]| {
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        let parts = parts.as_array().into_iter().flatten();
+        let parts = parts.filter(|part| states.contains(&part["status"].as_str().unwrap_or_default()));
+        for line in parts.flat_map(|part| part["lines"].as_array().into_iter().flatten()) {
+            let sku = skus.get(&text(&line["itemId"])).cloned().unwrap_or_default();
+            *sums.entry(sku).or_default() += number(&line["quantity"]);
+        }
+        sums
+    };
+    let sent = of(&order["fulfillments"], &["shipped", "delivered"]);
+    let back = of(&order["returns"], &["received"]);
+    let mut ordered: BTreeMap<String, i64> = BTreeMap::new();
+    for line in lines(order) {
+        *ordered.entry(text(&line["sku"])).or_default() += number(&line["quantity"]);
+    }
+    let reservation = order["_reservationId"].as_str().and_then(|id| reservations.get(id));
+    let is_over = ["cancelled", "expired"].contains(&order["status"].as_str().unwrap_or_default());
+    for (sku, quantity) in ordered.iter().filter(|(sku, _)| counted.contains(*sku)) {
+        let [sent, back] = [&sent, &back].map(|sums| sums.get(sku).copied().unwrap_or_default());
+        let left: i64 = movements
+            .values()
+            .filter(|it| it["reference"] == order["number"] && text(&it["sku"]) == *sku)
+            .map(|it| -number(&it["delta"]))
+            .sum();
+        if left != sent - back {
+            faults
+                .push(format!("order {id}: {left} of {sku} have left, {sent} were sent and {back} are back"));
+        }
+        let held: i64 = reservation.map_or(0, |it| {
+            let items = it["items"].as_array().into_iter().flatten();
+            items.filter(|item| text(&item["sku"]) == *sku).map(|item| number(&item["quantity"])).sum()
+        });
+        if !is_over && reservation.is_some() && held != quantity - sent {
+            faults.push(format!("order {id}: it holds {held} of {sku}, of {quantity} it has sent {sent}"));
         }
     }
 }
@@ -103,7 +167,7 @@ fn money(id: &str, order: &Value, faults: &mut Vec<String>) {
         faults.push(format!("order {id}: its lines come to {items} and not to {}", total("items")));
     }
     // What was imported has no adjustments.
-    if !order["_replay"].is_null() {
+    if order["_imported"].is_null() {
         adjustments(id, order, faults);
     }
     for line in lines(order) {
