@@ -52,6 +52,11 @@ impl Shopper {
         shopper
     }
 
+    /// The same with the same cart, at another host.
+    pub fn moved_to(&self, origin: &str) -> Self {
+        Self { client: self.client.moved_to(origin), ..self.clone() }
+    }
+
     /// A request about the cart.
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
         let draft = self.draft(method, &format!("/carts/{}{path}", self.cart));

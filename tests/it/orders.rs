@@ -1,8 +1,10 @@
 //! Carts, orders and money, from outside.
 
+mod backorders;
 mod by_example;
 mod coupons;
 mod crash;
+mod hosts;
 mod linear;
 mod lists;
 mod lookups;
@@ -15,5 +17,6 @@ mod rules;
 mod stock;
 mod stripe;
 mod swaps;
+mod transfers;
 mod unanswered;
 mod webhooks;

@@ -56,6 +56,7 @@ crashes! {
     a_crash_of_a_checkout_that_waits_for_the_customer_leaves_nothing: Deed::Checkout("tok_action");
     a_crash_of_a_checkout_that_is_declined_leaves_nothing: Deed::Checkout("tok_decline");
     a_crash_of_an_order_of_the_last_pieces_leaves_all_of_it_or_nothing: Deed::StaffOrder;
+    a_crash_of_a_second_payment_charges_once: Deed::Pay;
     a_crash_of_a_capture_captures_once: Deed::Capture;
     a_crash_of_a_refund_refunds_once: Deed::Refund;
     a_crash_of_a_cancellation_cancels_once: Deed::Cancel;
@@ -90,6 +91,7 @@ macro_rules! crashes_on_mongodb {
 crashes_on_mongodb! {
     // After the first commit, after the provider's and after the last.
     on_mongodb_a_crash_leaves_all_of_a_checkout_or_nothing: Deed::Checkout("tok_approve"), 3;
+    on_mongodb_a_crash_of_a_second_payment_charges_once: Deed::Pay, 6;
     on_mongodb_a_crash_of_a_capture_captures_once: Deed::Capture, 6;
     on_mongodb_a_crash_of_a_refund_refunds_once: Deed::Refund, 6;
     on_mongodb_a_crash_of_a_cancellation_cancels_once: Deed::Cancel, 1;

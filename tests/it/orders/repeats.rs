@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hyper::Method;
 use platform_tests::{
-    checkout::{Shopper, address, key, sell},
+    checkout::{Shopper, address, items_order, key, sell},
     client::{Answer, Client, Draft},
     conservation,
     host::{TestHost, TestHostBuilder},
@@ -21,6 +21,7 @@ on_each_backend!(
     commands_of_a_customers_cart_are_done_once,
     repeats_at_once_add_once,
     what_was_refused_leaves_its_key_free,
+    payments_are_made_and_moved_once,
     parcels_are_packed_and_sent_once,
     returns_are_made_and_taken_in_once,
     coupons_are_made_and_changed_once,
@@ -216,6 +217,55 @@ async fn ordered(host: &TestHost, name: &str) -> (Shopper, Value) {
 
 async fn on_hand(admin: &Client) -> i64 {
     admin.get("/inventory/CUP").await.expect(200)["onHand"].as_i64().unwrap()
+}
+
+async fn payments_are_made_and_moved_once(mut host: TestHost) {
+    let admin = host.admin().await;
+    sell(&admin, "CUP", 10).await;
+    let order = admin.send(post(&admin, "/orders", "order", &items_order(&[("CUP", 2)]))).await.expect(201);
+    let path = format!("/orders/{}", id(&order));
+    let first = format!("/payments/{}", id(&order["payments"][0]));
+    twice(&host, &admin, post(&admin, &format!("{first}/void"), "void", &json!({})), 200).await;
+    let paying = json!({"provider": "payment-sandbox", "token": "tok_approve"});
+    let payment = twice(&host, &admin, post(&admin, &format!("{path}/payments"), "pay", &paying), 201).await;
+    assert_eq!(admin.get(&path).await.expect(200)["payments"].as_array().unwrap().len(), 2);
+    reused(
+        &host,
+        &admin,
+        post(&admin, &format!("{path}/payments"), "pay", &json!({"provider": "payment-manual"})),
+    )
+    .await;
+    let second = format!("/payments/{}", id(&payment));
+
+    // Impatient ones send it again before they are answered.
+    let part = |amount: i64| json!({"amount": {"amount": amount, "currency": "USD"}});
+    for (verb, amount) in [("capture", 1_500), ("refund", 400)] {
+        let draft = post(&admin, &format!("{second}/{verb}"), verb, &part(amount));
+        let storm = join_all((0..16).map(|_| admin.send(draft.clone()))).await;
+        for answer in storm {
+            match answer.status.as_u16() {
+                200 => {}
+                _ => drop(answer.expect_problem(409, "idempotency_in_progress")),
+            }
+        }
+        writes_nothing(&host, async {
+            let again = admin.send(draft).await;
+            assert!(is_replayed(&again));
+            again.expect(200);
+        })
+        .await;
+    }
+    let order = admin.get(&path).await.expect(200);
+    let moved = ["paid", "refunded"].map(|name| order["totals"][name]["amount"].as_i64().unwrap());
+    assert_eq!(moved, [1_500, 400]);
+    let kinds: Vec<&str> = order["payments"][1]["transactions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["authorization", "capture", "refund"]);
+    conservation::check(&host).await;
 }
 
 async fn parcels_are_packed_and_sent_once(mut host: TestHost) {

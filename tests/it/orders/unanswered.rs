@@ -11,7 +11,7 @@ use platform_tests::{
     checkout::{Shopper, items_order, key, post_with_key, sell},
     client::Answer,
     conservation,
-    host::{TestHost, TestHostBuilder},
+    host::{SHOP_GRANTS, TestHost, TestHostBuilder},
     shop::{documents, id, writes_nothing},
     wait::{eventually, found_within},
 };
@@ -24,6 +24,8 @@ on_each_backend!(
     a_key_belongs_to_one_request_of_one_caller,
     what_is_asked_with_a_key_is_finished_for_whoever_hangs_up,
     a_charge_without_an_answer_is_found_and_not_made_again,
+    a_charge_with_nonsense_for_an_answer_is_found_and_not_made_again,
+    carts_are_filled_while_a_gateway_is_silent,
     a_capture_without_an_answer_is_settled_once,
     a_refund_without_an_answer_is_settled_once,
     a_repeat_goes_on_while_what_is_outdated_is_swept_away,
@@ -163,11 +165,60 @@ async fn asked_of_a_host_that_stops(hangs_up: bool) -> Option<Answer> {
     answered
 }
 
-async fn a_charge_without_an_answer_is_found_and_not_made_again(mut host: TestHost) {
+async fn a_charge_without_an_answer_is_found_and_not_made_again(host: TestHost) {
+    is_found_and_not_made_again(host, "tok_timeout").await;
+}
+
+async fn a_charge_with_nonsense_for_an_answer_is_found_and_not_made_again(host: TestHost) {
+    is_found_and_not_made_again(host, "tok_garbage").await;
+}
+
+/// As many wait for a gateway as may at once.
+async fn carts_are_filled_while_a_gateway_is_silent(mut host: TestHost) {
+    const SLOW: usize = 8;
+    let admin = host.admin().await;
+    sell(&admin, "CUP", 500).await;
+    let orders = "[plugins.orders.limits]\n";
+    let grants = SHOP_GRANTS.replace("timeout_ms = 3000", "timeout_ms = 20000");
+    let report = host.grant(&grants.replace(orders, &format!("{orders}concurrency = {SLOW}\n"))).await;
+    assert_eq!((&report["swapped"], &report["refused"]), (&json!(true), &json!([])));
+    let slow: Vec<_> = (0..SLOW)
+        .map(|number| {
+            let mut body = items_order(&[("CUP", 1)]);
+            body["payment"]["token"] = json!("tok_timeout");
+            let admin = admin.clone();
+            tokio::spawn(
+                async move { post_with_key(&admin, "/orders", &format!("slow-{number}"), &body).await },
+            )
+        })
+        .collect();
+    eventually("the gateway has charged and does not answer", async || {
+        documents(&host, "sandbox_charges").await.len() == SLOW
+    })
+    .await;
+    for _ in 0..3 {
+        let guest = Shopper::with(host.anonymous(), &[("CUP", 1)]).await;
+        guest.send(Method::POST, "/items", &json!({"sku": "CUP", "quantity": 2})).await.expect(200);
+        assert_eq!(guest.quote().await["lines"][0]["quantity"], 3);
+    }
+    assert!(slow.iter().all(|call| !call.is_finished()), "all that while they waited");
+    for call in slow {
+        call.await.unwrap().expect(202);
+    }
+    host.clock.advance(OUTCOME);
+    eventually("it is known what became of them", async || {
+        documents(&host, "orders").await.into_values().all(|order| order["status"] == "confirmed")
+    })
+    .await;
+    assert_eq!(documents(&host, "sandbox_charges").await.len(), SLOW);
+    conservation::check(&host).await;
+}
+
+async fn is_found_and_not_made_again(mut host: TestHost, token: &str) {
     let admin = host.admin().await;
     sell(&admin, "CUP", 3).await;
     let guest = Shopper::with(host.anonymous(), &[("CUP", 2)]).await;
-    let body = guest.order("tok_timeout");
+    let body = guest.order(token);
     let first = guest.checkout(&key("timeout"), &body).await;
     let first_told = told(&first);
     let order = first.expect(202);

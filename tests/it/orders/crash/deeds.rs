@@ -24,6 +24,8 @@ pub(super) enum Deed {
     Checkout(&'static str),
     /// Makes an order of all that there is of something, without a cart.
     StaffOrder,
+    /// Pays an order anew whose first payment was given up.
+    Pay,
     Capture,
     Refund,
     Cancel,
@@ -59,6 +61,7 @@ impl Deed {
                 points
             }
             Self::Checkout(_) | Self::StaffOrder => paying("createOrder", "authorize"),
+            Self::Pay => paying("payOrder", "authorize"),
             Self::Capture => paying("capturePayment", "capture"),
             Self::Refund => paying("refundPayment", "refund"),
             Self::Cancel => around("commit", "cancelOrder", 1),
@@ -79,7 +82,7 @@ impl Deed {
         match self {
             Self::Checkout("tok_approve") | Self::Capture => 8,
             Self::Checkout("tok_timeout") | Self::Refund => 3,
-            Self::StaffOrder => 4,
+            Self::StaffOrder | Self::Pay => 4,
             Self::Expire => 6,
             Self::Checkout(_) | Self::Cancel | Self::Void | Self::FindOut => 2,
         }
@@ -109,6 +112,19 @@ impl Deed {
                     "payment": {"provider": "payment-sandbox", "token": "tok_approve"},
                 });
                 vec![Errand::new(admin.clone(), "/orders", "an-order-of-the-staff", body)]
+            }
+            Self::Pay => {
+                let mut errands = Vec::new();
+                for (shopper, token) in [(&guest, "tok_approve"), (&customer, "tok_timeout")] {
+                    let order =
+                        checkout(shopper, "tok_approve").send(host.origin()).await.unwrap().expect(201);
+                    let void = format!("/payments/{}/void", id(&order["payments"][0]));
+                    post_with_key(&admin, &void, token, &json!({})).await.expect(200);
+                    let body = json!({"provider": "payment-sandbox", "token": token});
+                    let path = format!("/orders/{}/payments", id(&order));
+                    errands.push(Errand::new(admin.clone(), path, format!("pay-{token}"), body));
+                }
+                errands
             }
             Self::Capture | Self::Refund => {
                 let (verb, is_refund) =
@@ -174,6 +190,16 @@ impl Deed {
                     expect("the order", order["status"].clone(), json!(self.fate(at, schedule.repeat)));
                 }
             }
+            Self::Pay => {
+                let order = &orders[errand.path.split('/').nth(2).unwrap()];
+                expect("the order", order["status"].clone(), json!("confirmed"));
+                let payments = order["payments"].as_array().unwrap();
+                expect("the number of payments", json!(payments.len()), json!(1 + usize::from(is_begun)));
+                let state = if self.is_sent(at, schedule.repeat) { "succeeded" } else { "failed" };
+                if let Some(second) = payments.get(1) {
+                    expect("the payment", second["transactions"][0]["state"].clone(), json!(state));
+                }
+            }
             Self::FindOut | Self::Expire => {
                 let fate = if self == Self::FindOut { "confirmed" } else { "expired" };
                 expect("the order", only(&orders)["status"].clone(), json!(fate));
@@ -204,18 +230,20 @@ impl Deed {
 
     /// What becomes of an order during whose checkout the host died.
     fn fate(self, at: usize, repeat: Repeat) -> &'static str {
-        let points = self.points();
-        let charged = points.iter().position(|it| it == "payment-sandbox/after-commit/1").unwrap();
-        // An authorization that the provider never got is not sent by the reconciler, which gives the order up. A repeat
-        // sends it before that, and makes the order where there is none.
-        let is_sent =
-            at >= charged || repeat == Repeat::BeforeSettling || (repeat == Repeat::AfterSettling && at == 0);
         match self {
             Self::Checkout("tok_decline") => "cancelled",
-            _ if !is_sent => "cancelled",
+            _ if !self.is_sent(at, repeat) => "cancelled",
             Self::Checkout("tok_action") => "expired",
             _ => "confirmed",
         }
+    }
+
+    /// Whether the provider gets the authorization. One that it never got is not sent by the reconciler, which gives it
+    /// up. A repeat sends it before that, and makes it where there is none.
+    fn is_sent(self, at: usize, repeat: Repeat) -> bool {
+        let points = self.points();
+        let charged = points.iter().position(|it| it == "payment-sandbox/after-commit/1").unwrap();
+        at >= charged || repeat == Repeat::BeforeSettling || (repeat == Repeat::AfterSettling && at == 0)
     }
 }
 
@@ -230,6 +258,16 @@ fn lie(orders: &BTreeMap<String, Value>, errand: &Errand, status: u16, body: &Va
         ("/orders", 202) => order(&body["id"]).is_some(),
         ("/orders", 402) => is(&body["orderId"], &["cancelled", "expired"]),
         (path, 200) if path.ends_with("/cancel") => is(&body["id"], &["cancelled"]),
+        (path, 201 | 202 | 402) if path.ends_with("/payments") => {
+            let order = order(&json!(path.split('/').nth(2)));
+            let second = order.map_or(&Value::Null, |order| &order["payments"][1]);
+            let is_paid = second["transactions"][0]["state"] == "succeeded";
+            match status {
+                402 => !is_paid,
+                201 => is_paid && second["id"] == body["id"],
+                _ => second["id"] == body["id"],
+            }
+        }
         // The payment; the sandbox was silent.
         (path, 200 | 504) => path.starts_with("/payments/"),
         _ => false,
