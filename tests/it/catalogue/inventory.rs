@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 use hyper::Method;
 use platform_tests::{
     client::{Answer, Client},
-    host::TestHost,
+    host::{TestHost, TestHostBuilder},
     random::runner,
     shop::{documents, id, product, stock, with, writes_nothing},
 };
@@ -33,7 +33,7 @@ fn numbers(level: &Value) -> [i64; 5] {
 type Refusal = (Value, u16, &'static str, &'static str);
 
 on_each_backend!(
-    TestHost::shop(), TestHost::shop_on_mongodb();
+    shop().start(), shop().on_mongodb().start();
     stock_is_adjusted_once_per_key,
     what_cannot_be_is_refused_and_leaves_no_trace,
     levels_and_movements_are_listed,
@@ -41,6 +41,10 @@ on_each_backend!(
     first_adjustments_at_once_all_count,
     movements_add_up_to_the_levels_after_any_race,
 );
+
+fn shop() -> TestHostBuilder {
+    TestHostBuilder::shop().patient()
+}
 
 async fn stock_is_adjusted_once_per_key(mut host: TestHost) {
     let admin = host.admin().await;
