@@ -92,11 +92,11 @@ impl Table {
         (sql, values)
     }
 
-    /// A condition that holds where a column does not have what the document has, if there are columns.
-    pub(super) fn disagreement(&self) -> Option<String> {
+    /// A condition that holds where a column does not have what the document has.
+    pub(super) fn disagreement(&self) -> String {
         let differs = |path: &String| format!("{} IS NOT {}", column(path), extract(path));
         let all: Vec<String> = self.columns.iter().map(differs).collect();
-        (!all.is_empty()).then(|| all.join(" OR "))
+        all.join(" OR ")
     }
 
     /// The quoted name of the side table of a multi field.

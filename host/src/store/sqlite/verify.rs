@@ -29,12 +29,10 @@ pub(super) fn verify(connection: &Connection, tables: &Tables) -> Result<Vec<Str
             }
             Ok(())
         })?;
-        if let Some(disagreement) = table.disagreement() {
-            let sql = format!("SELECT id FROM {} WHERE {disagreement} ORDER BY id", table.name);
-            let mut statement = connection.prepare(&sql)?;
-            for id in statement.query_map([], |row| row.get::<_, String>(0))? {
-                problems.push(format!("{name}/{}: the columns of fields do not agree", id?));
-            }
+        let sql = format!("SELECT id FROM {} WHERE {} ORDER BY id", table.name, table.disagreement());
+        let mut statement = connection.prepare(&sql)?;
+        for id in statement.query_map([], |row| row.get::<_, String>(0))? {
+            problems.push(format!("{name}/{}: the columns of fields do not agree", id?));
         }
         let sides = table.multi_fields().map(|field| table.side(&field.path));
         let tokens = table.tokens_derived().map(|_| table.tokens());
