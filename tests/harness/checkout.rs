@@ -27,6 +27,16 @@ pub struct Shopper {
 /// What the shipped configuration takes for sending an order, in cents.
 pub const SHIPPING: i64 = 490;
 
+/// So many cents.
+pub fn usd(amount: i64) -> Value {
+    json!({"amount": amount, "currency": "USD"})
+}
+
+/// What an order is now.
+pub async fn read_order(admin: &Client, order: &Value) -> Value {
+    admin.get(&format!("/orders/{}", id(order))).await.expect(200)
+}
+
 /// Where things are sent in tests.
 pub fn address() -> Value {
     json!({"name": "Ada", "line1": "Main Street 1", "city": "Springfield", "postalCode": "12345", "country": "US"})

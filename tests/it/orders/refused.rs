@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use platform_tests::{
-    checkout::{Shopper, address, items_order, key, post_with_key, sell},
+    checkout::{Shopper, address, items_order, key, post_with_key, sell, usd},
     client::{Answer, Client},
     conservation,
     host::{TestHost, TestHostBuilder},
@@ -28,10 +28,6 @@ on_each_backend!(
 
 fn shop() -> TestHostBuilder {
     TestHostBuilder::shop().patient()
-}
-
-fn usd(amount: i64) -> Value {
-    json!({"amount": amount, "currency": "USD"})
 }
 
 /// A POST under a key of its own.

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use hyper::Method;
 use platform_tests::{
-    checkout::{Shopper, key, post_with_key, sell},
+    checkout::{Shopper, key, post_with_key, sell, usd},
     client::{Answer, Client, Draft},
     conservation,
     host::{TestHost, TestHostBuilder},
@@ -88,10 +88,6 @@ fn paying(shopper: &Shopper, method: &str) -> Value {
     let mut body = shopper.order(method);
     body["payment"]["provider"] = json!("payment-stripe");
     body
-}
-
-fn usd(amount: i64) -> Value {
-    json!({"amount": amount, "currency": "USD"})
 }
 
 /// What a payment is moved by.

@@ -9,7 +9,7 @@ use std::{
 use futures_util::{future::join_all, join};
 use hyper::Method;
 use platform_tests::{
-    checkout::{SHIPPING, Shopper, key, sell},
+    checkout::{SHIPPING, Shopper, key, sell, usd},
     client::Client,
     conservation,
     host::{TestHost, TestHostBuilder, built},
@@ -41,10 +41,6 @@ async fn reprice(admin: &Client, sku: &str, prices: Value) {
     let variant = id(&product[0]["variants"][0]);
     let path = format!("/products/{}/variants/{variant}", id(&product[0]));
     admin.patch(&path, &json!({ "prices": prices })).await.expect(200);
-}
-
-fn usd(amount: i64) -> Value {
-    json!({"amount": amount, "currency": "USD"})
 }
 
 /// What an order of goods at this price comes to.

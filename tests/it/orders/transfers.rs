@@ -1,7 +1,7 @@
 //! Money that comes by another way than a provider's: it is promised, comes in parts, and is sent back by hand.
 
 use platform_tests::{
-    checkout::{Shopper, key, post_with_key, sell},
+    checkout::{Shopper, key, post_with_key, read_order, sell, usd},
     client::{Answer, Client},
     conservation,
     host::TestHost,
@@ -19,10 +19,6 @@ on_each_backend!(
 
 /// Two cups and their shipping.
 const GRAND: i64 = 3_070;
-
-fn usd(amount: i64) -> Value {
-    json!({"amount": amount, "currency": "USD"})
-}
 
 /// An order that somebody promised to pay.
 async fn promised(host: &TestHost, admin: &Client) -> Value {
@@ -46,13 +42,9 @@ fn sums(order: &Value) -> [i64; 4] {
     ["paid", "refunded", "credited", "due"].map(|name| order["totals"][name]["amount"].as_i64().unwrap())
 }
 
-async fn read(admin: &Client, order: &Value) -> Value {
-    admin.get(&format!("/orders/{}", id(order))).await.expect(200)
-}
-
 /// Moves the money of the order's payment with this number.
 async fn act(admin: &Client, order: &Value, number: usize, verb: &str, name: &str, body: &Value) -> Answer {
-    let order = read(admin, order).await;
+    let order = read_order(admin, order).await;
     let path = format!("/payments/{}/{verb}", id(&order["payments"][number]));
     post_with_key(admin, &path, name, body).await
 }
@@ -61,7 +53,7 @@ async fn money_that_comes_in_parts_pays_an_order(mut host: TestHost) {
     let admin = host.admin().await;
     let order = promised(&host, &admin).await;
     act(&admin, &order, 0, "capture", "part", &json!({"amount": usd(1_000)})).await.expect(200);
-    let part = read(&admin, &order).await;
+    let part = read_order(&admin, &order).await;
     assert_eq!(
         (statuses(&part), sums(&part)),
         (["confirmed", "partiallyPaid"], [1_000, 0, 0, GRAND - 1_000])
@@ -73,7 +65,7 @@ async fn money_that_comes_in_parts_pays_an_order(mut host: TestHost) {
     })
     .await;
     act(&admin, &order, 0, "capture", "rest", &json!({})).await.expect(200);
-    let paid = read(&admin, &order).await;
+    let paid = read_order(&admin, &order).await;
     assert_eq!((statuses(&paid), sums(&paid)), (["confirmed", "paid"], [GRAND, 0, 0, 0]));
     conservation::check(&host).await;
 }
@@ -84,7 +76,7 @@ async fn what_is_owed_again_is_paid_by_card(mut host: TestHost) {
     act(&admin, &order, 0, "capture", "all", &json!({})).await.expect(200);
     let back = json!({"amount": usd(500), "credit": false, "reason": "paid twice"});
     act(&admin, &order, 0, "refund", "back", &back).await.expect(200);
-    let owed = read(&admin, &order).await;
+    let owed = read_order(&admin, &order).await;
     assert_eq!((statuses(&owed)[1], sums(&owed)), ("partiallyRefunded", [GRAND, 500, 0, 500]));
     let over = act(&admin, &order, 0, "refund", "over", &json!({"amount": usd(GRAND - 499)})).await;
     assert_eq!(over.expect_problem(422, "refund_exceeds_capture")["remaining"], usd(GRAND - 500));
@@ -94,10 +86,10 @@ async fn what_is_owed_again_is_paid_by_card(mut host: TestHost) {
     let payment = post_with_key(&admin, &path, "card", &card).await.expect(201);
     assert_eq!(payment["amount"], usd(500));
     act(&admin, &order, 1, "capture", "card-captured", &json!({})).await.expect(200);
-    assert_eq!(sums(&read(&admin, &order).await), [GRAND + 500, 500, 0, 0]);
+    assert_eq!(sums(&read_order(&admin, &order).await), [GRAND + 500, 500, 0, 0]);
     // Given back for good it is not owed again.
     act(&admin, &order, 0, "refund", "for-good", &json!({"amount": usd(100)})).await.expect(200);
-    assert_eq!(sums(&read(&admin, &order).await), [GRAND + 500, 600, 100, 0]);
+    assert_eq!(sums(&read_order(&admin, &order).await), [GRAND + 500, 600, 100, 0]);
     conservation::check(&host).await;
 }
 
@@ -108,7 +100,7 @@ async fn a_card_takes_the_place_of_a_promised_transfer(mut host: TestHost) {
     let card = json!({"provider": "payment-sandbox", "token": "tok_captured"});
     let payment = post_with_key(&admin, &path, "card", &card).await.expect(201);
     assert_eq!(payment["amount"], usd(GRAND));
-    let paid = read(&admin, &order).await;
+    let paid = read_order(&admin, &order).await;
     assert_eq!((statuses(&paid), sums(&paid)), (["confirmed", "paid"], [GRAND, 0, 0, 0]));
     let again = post_with_key(&admin, &path, "again", &card).await;
     again.expect_problem(422, "amount_out_of_range");
@@ -121,12 +113,12 @@ async fn money_of_an_order_that_is_given_up_is_sent_back_by_hand(mut host: TestH
     act(&admin, &order, 0, "capture", "all", &json!({})).await.expect(200);
     admin.post(&format!("/orders/{}/cancel", id(&order)), &json!({})).await.expect(200);
     host.clock.advance(std::time::Duration::from_secs(600));
-    let over = read(&admin, &order).await;
+    let over = read_order(&admin, &order).await;
     assert_eq!((statuses(&over), sums(&over)), (["cancelled", "paid"], [GRAND, 0, 0, 0]));
     assert_eq!(admin.get("/inventory/CUP").await.expect(200)["available"], 20);
     conservation::check(&host).await;
     act(&admin, &order, 0, "refund", "by-hand", &json!({})).await.expect(200);
-    let back = read(&admin, &order).await;
+    let back = read_order(&admin, &order).await;
     assert_eq!((statuses(&back)[1], sums(&back)[1]), ("refunded", GRAND));
     conservation::check(&host).await;
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use platform_tests::{
-    checkout::{Shopper, items_order, key, post_with_key, sell},
+    checkout::{Shopper, items_order, key, post_with_key, read_order, sell},
     client::{Answer, Client},
     conservation,
     host::{TestHost, TestHostBuilder},
@@ -30,10 +30,6 @@ async fn waiting(host: &TestHost, name: &str) -> Value {
     let order = guest.checkout(&key(name), &guest.order("tok_action")).await.expect(202);
     assert_eq!(order["payments"][0]["nextAction"]["type"], "redirect");
     order
-}
-
-async fn read(admin: &Client, order: &Value) -> Value {
-    admin.get(&format!("/orders/{}", id(order))).await.expect(200)
 }
 
 /// How often an entry of this type is in the order's history.
@@ -81,9 +77,9 @@ async fn what_is_not_signed_is_not_believed(mut host: TestHost) {
         public.send(elsewhere.text(body.clone())).await.expect_problem(404, "not_found");
     })
     .await;
-    assert_eq!(read(&admin, &order).await["status"], "pending");
+    assert_eq!(read_order(&admin, &order).await["status"], "pending");
     public.send(unsigned(&public, &body).header(SIGNATURE, &signature)).await.expect(200);
-    assert_eq!(read(&admin, &order).await["status"], "confirmed");
+    assert_eq!(read_order(&admin, &order).await["status"], "confirmed");
 }
 
 async fn what_was_told_before_changes_nothing(mut host: TestHost) {
@@ -93,7 +89,7 @@ async fn what_was_told_before_changes_nothing(mut host: TestHost) {
     let public = host.anonymous();
     let good = event("evt_1", "authorization", reference(&order), "succeeded");
     assert_eq!(deliver(&public, &good).await.expect(200), json!({"received": true}));
-    let confirmed = read(&admin, &order).await;
+    let confirmed = read_order(&admin, &order).await;
     assert_eq!(
         (&confirmed["status"], &confirmed["paymentStatus"]),
         (&json!("confirmed"), &json!("authorized"))
@@ -113,7 +109,7 @@ async fn what_was_told_before_changes_nothing(mut host: TestHost) {
     for (number, state) in ["failed", "pending", "requires_action", "succeeded"].into_iter().enumerate() {
         let late = event(&format!("evt_late_{number}"), "authorization", reference(&order), state);
         deliver(&public, &late).await.expect(200);
-        let now = read(&admin, &order).await;
+        let now = read_order(&admin, &order).await;
         assert_eq!(
             (&now["status"], &now["payments"]),
             (&json!("confirmed"), &confirmed["payments"]),
@@ -148,7 +144,7 @@ async fn what_is_told_often_and_in_any_order_happens_once(mut host: TestHost) {
                 })
                 .collect();
         all_received(join_all(told.iter().map(|event| deliver(&public, event))).await);
-        let now = read(&admin, &order).await;
+        let now = read_order(&admin, &order).await;
         assert_eq!((&now["status"], &now["paymentStatus"]), (&json!("confirmed"), &json!("authorized")));
         assert_eq!(now["payments"][0]["transactions"].as_array().unwrap().len(), 1, "{now}");
         assert_eq!(entries(&admin, &order, "payment.authorized").await, 1);
@@ -164,7 +160,7 @@ async fn what_is_told_often_and_in_any_order_happens_once(mut host: TestHost) {
             })
             .collect();
         all_received(join_all(captured.iter().map(|event| deliver(&public, event))).await);
-        let now = read(&admin, &order).await;
+        let now = read_order(&admin, &order).await;
         assert_eq!(
             (&now["paymentStatus"], &now["totals"]["paid"]),
             (&json!("paid"), &now["totals"]["grand"])
@@ -177,7 +173,7 @@ async fn what_is_told_often_and_in_any_order_happens_once(mut host: TestHost) {
     let order = waiting(&host, "given-up").await;
     let failed = event("given-up", "authorization", reference(&order), "failed");
     all_received(join_all((0..6).map(|_| deliver(&public, &failed))).await);
-    let now = read(&admin, &order).await;
+    let now = read_order(&admin, &order).await;
     assert_eq!((&now["status"], &now["paymentStatus"]), (&json!("cancelled"), &json!("failed")));
     assert_eq!(entries(&admin, &order, "order.status_changed").await, 1);
     conservation::check(&host).await;
@@ -199,7 +195,7 @@ async fn nobody_is_told_anything_about_payments_that_are_not_there(mut host: Tes
     }
     let after = (documents(&host, "orders").await, documents(&host, "sandbox_charges").await);
     assert!(before == after, "an order or a charge has changed");
-    assert_eq!(read(&admin, &order).await["version"], order["version"]);
+    assert_eq!(read_order(&admin, &order).await["version"], order["version"]);
     // Kept once each, because the provider can be faster than the shop.
     assert_eq!(documents(&host, "payment_notices").await.len(), 3);
     conservation::check(&host).await;
